@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Room 6: thin argument shells."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Room 0: cameras, transforms, frames and errors; numpy only."""
