@@ -123,6 +123,7 @@ class Observation:
     """One image and everything that ranged the same scene around its stamp.
 
     image_rgb (H, W, 3) uint8; camera describes exactly this image; map_from_camera: pose, or None.
+    seen (H, W) bool: False where a rectified image has no content; None: everywhere.
     """
 
     image_rgb: np.ndarray
@@ -131,6 +132,7 @@ class Observation:
     sweeps: tuple[Sweep, ...] = ()
     depth_prompts: tuple[DepthPrompt, ...] = ()
     map_from_camera: RigidTransform | None = None
+    seen: np.ndarray | None = None
 
     def __post_init__(self):
         expected = (self.camera.height, self.camera.width, 3)
