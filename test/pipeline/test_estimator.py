@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import numpy as np
+import pytest
+
+from depth_anything_ros.core.camera import CameraModel
+from depth_anything_ros.core.errors import InvalidInput
+from depth_anything_ros.core.frames import DepthPrompt, Mode, Observation
+from depth_anything_ros.core.settings import replaced
+from depth_anything_ros.engines.base import Prediction
+from depth_anything_ros.engines.classical import ClassicalEngine
+from depth_anything_ros.pipeline.estimator import DepthEstimator, EstimatorConfig
+from depth_anything_ros.pipeline.rectification import Rectifier
+
+CAMERA = CameraModel(160, 120, 120, 120, 79.5, 59.5)
+SECOND = 10**9
+TRUE_M = np.tile(np.linspace(2, 8, 160, dtype=np.float32), (120, 1))
+
+
+def observation(stamp_ns=SECOND, prompt=True, seen=None):
+    """An image whose true depth is TRUE_M, with a 15x20 depth prompt of it."""
+    prompts = (DepthPrompt(TRUE_M[4::8, 4::8].copy(), stamp_ns),) if prompt else ()
+    image = np.zeros((120, 160, 3), np.uint8)
+    return Observation(image, CAMERA, stamp_ns, depth_prompts=prompts, seen=seen)
+
+
+class Learned:
+    """Stands for a network whose answer is known: `bias` times the truth without a prompt, the truth with one."""
+
+    name = model = 'learned'
+
+    def __init__(self, metric=True, bias=1.0):
+        self.metric, self.bias, self.runs = metric, bias, 0
+
+    def infer(self, image_rgb, prompt, camera):
+        self.runs += 1
+        if not self.metric:
+            disparity = (1 / TRUE_M - 0.05) / 2
+            return Prediction(disparity, np.full_like(disparity, np.nan), metric=False)
+        depth = TRUE_M * np.float32(self.bias if prompt.sparse.empty else 1)
+        return Prediction(depth, depth * np.float32(0.1))
+
+    def describe(self):
+        return {'engine': self.name}
+
+    def close(self):
+        pass
+
+
+def test_a_prompted_frame_is_metric_and_says_how_it_came_about():
+    frame = DepthEstimator(ClassicalEngine()).estimate(observation())
+    assert frame.mode is Mode.PROMPTED
+    assert np.nanmedian(np.abs(frame.depth_m / TRUE_M - 1)) < 0.05
+    assert np.isfinite(frame.sigma_m).all()
+    assert list(frame.timings_ms) == ['project', 'condition', 'infer', 'post']
+    assert frame.report['engine'] == 'classical'
+    assert frame.prompt.stats.count == 300
+
+
+def test_depth_out_of_range_too_unsure_or_unseen_is_unknown_in_both_maps():
+    seen = np.ones((120, 160), bool)
+    seen[:10] = False
+    config = replaced(EstimatorConfig(), {'output.max_depth_m': 6.0})
+    frame = DepthEstimator(Learned(), config).estimate(observation(seen=seen))
+    assert np.isnan(frame.depth_m[:10]).all()
+    assert np.nanmax(frame.depth_m) <= 6.0
+    assert (np.isnan(frame.depth_m) == np.isnan(frame.sigma_m)).all()
+    strict = replaced(EstimatorConfig(), {'output.max_relative_sigma': 0.05})
+    assert np.isnan(DepthEstimator(Learned(), strict).estimate(observation()).depth_m).all()
+
+
+def test_a_relative_network_gets_its_scale_from_the_returns_and_keeps_it_for_a_while():
+    estimator = DepthEstimator(Learned(metric=False))
+    first = estimator.estimate(observation())
+    assert first.mode is Mode.SCALED
+    assert np.allclose(first.depth_m, TRUE_M, rtol=0.01)
+    later = estimator.estimate(observation(2 * SECOND, prompt=False))
+    assert np.allclose(later.depth_m, TRUE_M, rtol=0.01)
+    assert later.report['scale_age_s'] == '1.00'
+    assert np.nanmean(later.sigma_m) > np.nanmean(first.sigma_m), 'an old scale is less sure'
+    with pytest.raises(InvalidInput, match=r'last good scale is 9\.0 s old'):
+        estimator.estimate(observation(10 * SECOND, prompt=False))
+
+
+def test_a_relative_network_without_any_scale_is_refused():
+    with pytest.raises(InvalidInput, match='none came so far'):
+        DepthEstimator(Learned(metric=False)).estimate(observation(prompt=False))
+
+
+def test_a_lost_prompt_is_bridged_by_the_last_good_scale_worked_out_once():
+    engine = Learned(bias=0.8)
+    estimator = DepthEstimator(engine)
+    estimator.estimate(observation())
+    assert engine.runs == 1
+    for number in (1, 2):
+        frame = estimator.estimate(observation(SECOND + number * 100_000_000, prompt=False))
+        assert frame.mode is Mode.SCALED
+        assert np.allclose(frame.depth_m, TRUE_M, rtol=0.01)
+    assert engine.runs == 4, 'two frames, and one look at the last prompted image'
+    late = estimator.estimate(observation(9 * SECOND, prompt=False))
+    assert late.mode is Mode.MONO
+    assert np.allclose(late.depth_m, 0.8 * TRUE_M, rtol=0.01)
+
+
+def test_after_a_reset_the_old_scale_is_gone():
+    estimator = DepthEstimator(Learned(bias=0.8))
+    estimator.estimate(observation())
+    estimator.reset()
+    assert estimator.estimate(observation(prompt=False)).mode is Mode.MONO
+
+
+def test_without_returns_the_classical_engine_refuses():
+    with pytest.raises(InvalidInput, match='needs returns'):
+        DepthEstimator(ClassicalEngine()).estimate(observation(prompt=False))
+
+
+def test_rectifying_straightens_a_line_and_marks_what_the_lens_does_not_see():
+    lens = dataclasses.replace(CAMERA, coefficients=(0.4, 0.0, 0.0, 0.0, 0.0))
+    rectifier = Rectifier(lens)
+    # a straight edge in the world at x/z = 0.3 is bent in the raw image
+    rays = lens.rays()
+    raw = np.where(rays[..., :1] > 0.3, np.uint8(255), np.uint8(0)).repeat(3, axis=2)
+    column = (rectifier.apply(raw)[..., 0] > 127).argmax(axis=1)
+    raw_column = (raw[..., 0] > 127).argmax(axis=1)
+    assert np.ptp(column[20:100]) <= 1 < np.ptp(raw_column[20:100])
+    assert not rectifier.seen.all()
+    with pytest.raises(InvalidInput, match='does not fit'):
+        rectifier.apply(raw[:50])
