@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS messages to arrays and our types, and back. Units, invalid values and layouts have their home in core/.
+"""Arrays and our types to ROS messages, and images of any encoding to arrays; core/messages.py reads the rest.
 
-Reading is duck-typed: any object with the fields of the ROS type will do. The arrays of a published message are
-handed over without a copy where rclpy lets us; don't write to them before publish() has returned.
+The arrays of a published message are handed over without a copy where rclpy lets us; don't write to them before
+publish() has returned.
 """
 
 from __future__ import annotations
@@ -18,19 +18,10 @@ from geometry_msgs.msg import TransformStamped
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from depth_anything_ros.core.calibration import camera_from_info
+from depth_anything_ros.core import messages
 from depth_anything_ros.core.camera import CameraModel
-from depth_anything_ros.core.encoding import (
-    IMAGE_ENCODINGS,
-    decode_compressed,
-    decode_compressed_depth,
-    decode_depth,
-    decode_image,
-    encode_depth,
-)
-from depth_anything_ros.core.errors import CalibrationError, InvalidInput
-from depth_anything_ros.core.frames import DepthPrompt, PointSet, RangeKind
-from depth_anything_ros.core.pointcloud import PointFields, read_points, to_point_set
+from depth_anything_ros.core.encoding import IMAGE_ENCODINGS, encode_depth
+from depth_anything_ros.core.errors import InvalidInput
 from depth_anything_ros.core.transform import RigidTransform
 
 _BIG_ENDIAN = sys.byteorder == 'big'
@@ -38,11 +29,6 @@ _XYZRGB = [
     PointField(name=name, offset=4 * at, datatype=PointField.FLOAT32, count=1)
     for at, name in enumerate(('x', 'y', 'z', 'rgb'))
 ]
-
-
-def stamp_ns(stamp: Any) -> int:
-    """builtin_interfaces/Time -> nanoseconds."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
 def stamp_message(nanoseconds: int) -> Time:
@@ -59,9 +45,7 @@ def image_from_message(message: Any) -> np.ndarray:
     Encodings that core/encoding.py doesn't know go through cv_bridge where it is installed and sound.
     Raises InvalidInput.
     """
-    if hasattr(message, 'format'):
-        return decode_compressed(message.data, message.format)
-    if message.encoding not in IMAGE_ENCODINGS:
+    if not hasattr(message, 'format') and message.encoding not in IMAGE_ENCODINGS:
         bridge, problem = _cv_bridge()
         if bridge is None:
             raise InvalidInput(
@@ -72,73 +56,7 @@ def image_from_message(message: Any) -> np.ndarray:
             return np.ascontiguousarray(bridge.imgmsg_to_cv2(message, 'rgb8'))
         except Exception as error:  # CvBridgeError, cv2.error and Boost's own types
             raise InvalidInput(f'image encoding {message.encoding!r}: cv_bridge: {error}') from error
-    return decode_image(
-        message.data, message.height, message.width, message.step, message.encoding, message.is_bigendian
-    )
-
-
-def depth_prompt_from_message(message: Any, kind: RangeKind = RangeKind.TOF) -> DepthPrompt:
-    """Depth Image (16UC1 mm, 32FC1 m) or CompressedImage (png, compressedDepth) -> DepthPrompt. Raises InvalidInput."""
-    if hasattr(message, 'format'):
-        depth_m = decode_compressed_depth(message.data, message.format)
-    else:
-        depth_m = decode_depth(
-            message.data, message.height, message.width, message.step, message.encoding, message.is_bigendian
-        )
-    return DepthPrompt(depth_m, stamp_ns(message.header.stamp), kind)
-
-
-def camera_from_message(message: Any, rectified: bool = False) -> CameraModel:
-    """sensor_msgs/CameraInfo -> the camera of the image it came with; roi and binning are applied.
-
-    rectified: that image was rectified, so P applies and there is no distortion left.
-    Equal messages give the very same object, which keeps the rays it has computed. Raises CalibrationError.
-    """
-    roi = message.roi
-    if rectified and roi.do_rectify and (roi.width or roi.height):
-        raise CalibrationError(
-            f'camera_info of {message.header.frame_id!r}: expected the full image or roi.do_rectify false, got the'
-            ' rectified part of a raw sub-window, whose size camera_info does not tell'
-        )
-    return _camera(
-        int(message.width),
-        int(message.height),
-        message.distortion_model,
-        tuple(message.d),
-        tuple(message.k),
-        tuple(message.p),
-        message.header.frame_id,
-        rectified,
-        (int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
-        (int(message.binning_x), int(message.binning_y)),
-    )
-
-
-def points_from_message(message: Any, kind: RangeKind = RangeKind.LIDAR) -> tuple[PointSet, PointFields]:
-    """sensor_msgs/PointCloud2 -> (its usable returns, what was read and left out: counts, warnings).
-
-    Raises InvalidInput.
-    """
-    at_ns = stamp_ns(message.header.stamp)
-    fields = read_points(
-        message.data,
-        message.fields,
-        message.point_step,
-        message.row_step,
-        message.height,
-        message.width,
-        message.is_bigendian,
-        at_ns,
-    )
-    return to_point_set(fields, message.header.frame_id, at_ns, kind), fields
-
-
-def transform_from_message(message: Any) -> RigidTransform:
-    """geometry_msgs/TransformStamped -> parent_from_child. Raises InvalidInput."""
-    t, q = message.transform.translation, message.transform.rotation
-    return RigidTransform.from_quaternion(
-        message.header.frame_id, message.child_frame_id, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
-    )
+    return messages.image_from_message(message)
 
 
 def transform_message(transform: RigidTransform, nanoseconds: int) -> TransformStamped:
@@ -245,13 +163,6 @@ def _takes_views() -> bool:
         return deserialize_message(serialize_message(message), Image).data.tobytes() == probe.tobytes()
     except Exception:  # whatever another rclpy raises here, the public way remains
         return False
-
-
-@lru_cache(maxsize=32)
-def _camera(width, height, model, d, k, p, frame_id, rectified, roi, binning) -> CameraModel:
-    return camera_from_info(
-        width, height, model, d, k, p, frame_id=frame_id, rectified=rectified, roi=roi, binning=binning
-    )
 
 
 @lru_cache(maxsize=1)

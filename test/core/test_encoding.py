@@ -199,6 +199,15 @@ def test_truncated_pictures_are_refused_instead_of_filled_with_grey(extension, f
         decode_compressed(data[: int(len(data) * fraction)], 'jpeg')
 
 
+def test_the_end_of_a_thumbnail_is_not_taken_for_the_end_of_a_truncated_jpeg():
+    plain = encoded('.jpg', SMOOTH)
+    thumbnail = b'Exif\0\0' + encoded('.jpg', SMOOTH[::4, ::4])
+    data = plain[:2] + b'\xff\xe1' + struct.pack('>H', len(thumbnail) + 2) + thumbnail + plain[2:]
+    assert decode_compressed(data).shape == SMOOTH.shape
+    with pytest.raises(InvalidInput, match='truncated'):
+        decode_compressed(data[:-200])
+
+
 @pytest.mark.parametrize(
     ('data', 'message'),
     [
