@@ -96,7 +96,7 @@ class Calibration:
                 camera = _camera_of_info(content)
                 return cls({camera.frame_id: camera})
             _only(content, ('cameras', 'extrinsics'), 'the file')
-            cameras = _mapping(content, 'cameras')
+            cameras = _mapping(content, 'cameras') if 'cameras' in content else {}  # extrinsics alone are of use
             extrinsics = content.get('extrinsics') or []
             if not isinstance(extrinsics, list):
                 raise CalibrationError(f'extrinsics: expected a list, got {extrinsics!r}')

@@ -256,3 +256,11 @@ def test_unknown_cameras_and_unconnected_frames_are_named():
         rig.transform('a', 'e')
     with pytest.raises(CalibrationError, match="no transform connects 'a' with 'd'"):
         rig.transform('a', 'd')
+
+
+def test_extrinsics_alone_are_a_calibration(tmp_path):
+    path = tmp_path / 'extrinsics.yaml'
+    path.write_text('extrinsics:\n  - {parent: a, child: b, translation: [1, 2, 3], quaternion: [0, 0, 0, 1]}\n')
+    calibration = Calibration.load(path)
+    assert calibration.cameras == {}
+    assert calibration.transform('a', 'b').translation_m.tolist() == [1, 2, 3]

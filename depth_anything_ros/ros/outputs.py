@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""depth_node's publications: a DepthFrame becomes messages, and only those that somebody listens to."""
+
+from __future__ import annotations
+
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from depth_anything_ros.core.frames import DepthFrame
+from depth_anything_ros.pipeline.estimator import StageClock
+from depth_anything_ros.projection.cloud import organised_cloud, remove_flying_pixels
+from depth_anything_ros.projection.overlay import overlay_prompt
+from depth_anything_ros.ros import conversions, qos
+from depth_anything_ros.ros.depth_node_config import PublishConfig
+from depth_anything_ros.ros.health import Health
+
+TOPICS = {
+    'depth': (Image, '~/depth/image_rect'),
+    'camera_info': (CameraInfo, '~/depth/camera_info'),
+    'points': (PointCloud2, '~/depth/points'),
+    'confidence': (Image, '~/confidence'),
+    'overlay': (Image, '~/debug/prompt_overlay'),
+}
+
+
+class Outputs:
+    """Publishers of one node; `wanted` is asked before any work is done."""
+
+    def __init__(self, node, health: Health):
+        self._node = node
+        self._publishers = {
+            name: qos.advertise(node, health, message_type, topic) for name, (message_type, topic) in TOPICS.items()
+        }
+
+    def close(self) -> None:
+        while self._publishers:
+            qos.withdraw(self._node, self._publishers.popitem()[1])
+
+    def wanted(self, *names: str) -> bool:
+        """Whether anybody subscribes to one of these outputs; without names: to any."""
+        return any(self._publishers[name].get_subscription_count() for name in names or TOPICS)
+
+    def publish(self, frame: DepthFrame, image_rgb, header, config: PublishConfig) -> dict[str, float]:
+        """Everything that is wanted of one frame, with the image's header; returns stage -> milliseconds."""
+        clock = StageClock()
+        if self.wanted('depth'):
+            self._send('depth', conversions.depth_message(frame.depth_m, header, config.depth_encoding))
+        if self.wanted('camera_info'):
+            self._send('camera_info', conversions.camera_info_message(frame.camera, header))
+        if self.wanted('confidence'):
+            self._send('confidence', conversions.depth_message(frame.sigma_m, header))
+        clock.lap('publish depth')
+        if self.wanted('points'):
+            depth_m = frame.depth_m
+            if config.flying_pixels.enabled:
+                depth_m = remove_flying_pixels(depth_m, frame.camera, config.flying_pixels)
+            cloud = organised_cloud(depth_m, frame.camera, image_rgb)
+            self._send('points', conversions.cloud_message(cloud, header))
+            clock.lap('publish points')
+        if self.wanted('overlay'):
+            picture = overlay_prompt(image_rgb, frame.prompt.depth_m, config.overlay_max_depth_m)
+            self._send('overlay', conversions.image_message(picture, header))
+            clock.lap('publish overlay')
+        return clock.laps_ms
+
+    def _send(self, name: str, message) -> None:
+        self._publishers[name].publish(message)
