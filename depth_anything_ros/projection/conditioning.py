@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A prompt made safe for a network: without strays, with a range that one return can't set, filled on request."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from depth_anything_ros.core.errors import InvalidInput
+from depth_anything_ros.core.frames import SparsePrompt
+from depth_anything_ros.core.settings import setting, validate
+from depth_anything_ros.projection.outliers import OutlierConfig, find_outliers
+
+NARROWEST = 1.02  # high / low of a prompt whose returns all lie at one depth
+
+
+@dataclass(frozen=True)
+class ConditioningConfig:
+    """Outlier gate and depth range of a prompt."""
+
+    outliers: OutlierConfig = field(default_factory=OutlierConfig)
+    low_percentile: float = setting(2.0, 'percentile of the returns that is the near end', unit='%', low=0.0, high=49.0)
+    high_percentile: float = setting(
+        98.0, 'percentile of the returns that is the far end', unit='%', low=51.0, high=100.0
+    )
+
+    def __post_init__(self):
+        validate(self)
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionedPrompt:
+    """What an engine is given.
+
+    sparse: the prompt without strays. low_m < high_m: robust range of its returns; NaN when it is empty.
+    """
+
+    sparse: SparsePrompt
+    low_m: float
+    high_m: float
+
+    @cached_property
+    def filled_m(self) -> np.ndarray:
+        """(H, W) float32 depth of the nearest return on the image; NaN only when the prompt is empty."""
+        return self._nearest[0]
+
+    @cached_property
+    def distance_px(self) -> np.ndarray:
+        """(H, W) float32 distance to the nearest return; inf when the prompt is empty."""
+        return self._nearest[1]
+
+    @cached_property
+    def _nearest(self) -> tuple[np.ndarray, np.ndarray]:
+        depth_m = self.sparse.depth_m
+        empty = np.isnan(depth_m)
+        if empty.all():
+            return np.full_like(depth_m, np.nan), np.full_like(depth_m, np.inf)
+        wrap = depth_m.shape[1] // 2 if self.sparse.camera.is_equirectangular else 0
+        if wrap:  # the nearest return may lie beyond the seam
+            depth_m, empty = (np.concatenate([a[:, -wrap:], a, a[:, :wrap]], axis=1) for a in (depth_m, empty))
+        distance_px, label = cv2.distanceTransformWithLabels(
+            empty.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        depth_of_label = np.empty(int(label.max()) + 1, dtype=np.float32)
+        holds = np.flatnonzero(~empty)
+        depth_of_label[label.ravel().take(holds)] = depth_m.ravel().take(holds)
+        filled_m = depth_of_label.take(label)
+        if wrap:
+            filled_m, distance_px = (np.ascontiguousarray(a[:, wrap:-wrap]) for a in (filled_m, distance_px))
+        return filled_m, distance_px
+
+
+def condition(prompt: SparsePrompt, config: ConditioningConfig) -> ConditionedPrompt:
+    """Reject strays and measure the range of what is left; `stats.rejected['outlier']` counts the strays.
+
+    A prompt of fewer than 8 returns keeps them all. The range is between two percentiles, so that a stray that
+    passed the gate can't set it; a prompt at one depth gets a range of 2 % around it.
+    Raises InvalidInput on depths that are zero, negative or infinite.
+    """
+    pixel = np.flatnonzero(~np.isnan(prompt.depth_m))
+    depth_m = prompt.depth_m.ravel().take(pixel)
+    if len(pixel) and not (depth_m.min() > 0 and depth_m.max() < np.inf):
+        raise InvalidInput(
+            f'prompt: expected depths above 0 m and NaN where empty, got {depth_m.min():g} to {depth_m.max():g} m'
+        )
+    if config.outliers.enabled:
+        sigma_m = prompt.sigma_m.ravel().take(pixel)
+        stray = find_outliers(pixel, depth_m, sigma_m, prompt.camera, config.outliers)
+        prompt, depth_m = _without(prompt, pixel[stray], len(pixel)), depth_m[~stray]
+    if len(depth_m) == 0:
+        return ConditionedPrompt(prompt, np.nan, np.nan)
+    low_m, high_m = np.percentile(depth_m, (config.low_percentile, config.high_percentile)).tolist()
+    if high_m < low_m * NARROWEST:
+        middle_m = (low_m * high_m) ** 0.5
+        low_m, high_m = middle_m / NARROWEST**0.5, middle_m * NARROWEST**0.5
+    return ConditionedPrompt(prompt, low_m, high_m)
+
+
+def _without(prompt: SparsePrompt, pixel: np.ndarray, count: int) -> SparsePrompt:
+    """The prompt of `count` returns less those in these flat pixels, which count as outliers."""
+    left = count - len(pixel)
+    rejected = {**prompt.stats.rejected, 'outlier': prompt.stats.rejected.get('outlier', 0) + len(pixel)}
+    stats = dataclasses.replace(prompt.stats, count=left, coverage=left / prompt.depth_m.size, rejected=rejected)
+    depth_m, sigma_m = prompt.depth_m.copy(), prompt.sigma_m.copy()
+    depth_m.ravel()[pixel] = np.nan
+    sigma_m.ravel()[pixel] = np.nan
+    return dataclasses.replace(prompt, depth_m=depth_m, sigma_m=sigma_m, stats=stats)
