@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2, PointField
 
@@ -70,6 +70,7 @@ def measure_rasterize(points: int, frames: int) -> list[float]:
 
 def _measure(node, width, height, points, frames, on_frame) -> dict[str, list[float]]:
     config, health = DepthNodeConfig(), Health(node)
+    health.active = False  # no camera is connected, and that is fine
     outputs, transforms = Outputs(node, health), TransformSource(node, [_camera_from_lidar()])
     observer = Observer(transforms, None)
     estimator = DepthEstimator(_Instant(width, height), config.estimator)
@@ -184,7 +185,7 @@ def _listen() -> None:
         if name != DEBUG:  # a picture for debugging, not part of the path
             full = topic.replace('~', f'/{NODE}')
             node.create_subscription(message_type, full, lambda _: None, qos_profile_sensor_data, raw=True)
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(node)
 
 

@@ -17,6 +17,7 @@ from depth_anything_ros.core.errors import DepthError
 from depth_anything_ros.ros.environment import prepare_middleware
 
 THREADS = 3  # messages, transforms, inference
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_node(make_node, args: list[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def run_node(make_node, args: list[str] | None = None) -> int:
     stop = threading.Event()
     warning = prepare_middleware()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for which in (signal.SIGINT, signal.SIGTERM):
+    for which in SIGNALS:
         signal.signal(which, lambda *_: stop.set())
     node = None
     try:
@@ -45,10 +46,13 @@ def run_node(make_node, args: list[str] | None = None) -> int:
         with contextlib.suppress(ExternalShutdownException):
             while not stop.is_set() and rclpy.ok():
                 executor.spin_once(timeout_sec=0.5)
-        executor.shutdown(timeout_sec=5.0)
+        finish_callbacks(executor)
         node.trigger_shutdown()
+        executor.shutdown()
         return 0
     finally:
+        for which in SIGNALS:  # late ones too: while Python winds down its own default would kill us
+            signal.signal(which, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
@@ -60,3 +64,13 @@ def autostart(node) -> bool:
         node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         and node.trigger_activate() == TransitionCallbackReturn.SUCCESS
     )
+
+
+def finish_callbacks(executor: MultiThreadedExecutor) -> None:
+    """Wait for the callbacks under way; nothing new is started.
+
+    rclpy's own shutdown destroys the executor's guard condition first, and callbacks that end after that complain.
+    """
+    pool = getattr(executor, '_executor', None)
+    if pool is not None:
+        pool.shutdown(wait=True)
