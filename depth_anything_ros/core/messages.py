@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from depth_anything_ros.core.calibration import camera_from_info
 from depth_anything_ros.core.camera import CameraModel
+from depth_anything_ros.core.camera_info import camera_from_info
 from depth_anything_ros.core.encoding import (
     DEPTH_ENCODINGS,
     decode_compressed,

@@ -2,8 +2,9 @@
 import numpy as np
 import pytest
 
-from depth_anything_ros.core.calibration import Calibration, camera_from_info, load_camera_info
+from depth_anything_ros.core.calibration import Calibration, load_camera_info
 from depth_anything_ros.core.camera import CameraModel
+from depth_anything_ros.core.camera_info import camera_from_info
 from depth_anything_ros.core.errors import CalibrationError
 from depth_anything_ros.core.transform import RigidTransform
 
