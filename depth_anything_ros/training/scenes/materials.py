@@ -9,76 +9,7 @@ from __future__ import annotations
 
 import bpy
 
-
-class Shader:
-    """A small builder of node trees: `add` makes a node, sets its inputs from values or sockets, returns its output."""
-
-    def __init__(self, name: str, lidar_intensity: float = 60, lidar_dropout: float = 0.0):
-        self.material = bpy.data.materials.new(name)
-        self.material.use_nodes = True
-        self.material['lidar_intensity'] = float(lidar_intensity)
-        self.material['lidar_dropout'] = float(lidar_dropout)
-        self.tree = self.material.node_tree
-        self.principled = self.tree.nodes['Principled BSDF']
-        self.place = self.add('TexCoord', out='Object')
-
-    def add(self, kind: str, out: str | int = 0, inputs: dict | None = None, **attributes):
-        node = self.tree.nodes.new('ShaderNode' + kind)
-        for name, value in attributes.items():
-            setattr(node, name, value)
-        for name, value in (inputs or {}).items():
-            self.feed(node.inputs[name], value)
-        return node.outputs[out]
-
-    def feed(self, socket, value):
-        if isinstance(value, bpy.types.NodeSocket):
-            self.tree.links.new(value, socket)
-        elif socket.type == 'RGBA' and len(value) == 3:
-            socket.default_value = (*value, 1.0)
-        else:
-            socket.default_value = value
-
-    def finish(self, bump=None, bump_m: float = 0.001, **inputs) -> bpy.types.Material:
-        """Connects the principled shader; bump: a height socket in 0..1, bump_m: what 1 means in metres."""
-        for name, value in inputs.items():
-            self.feed(self.principled.inputs[name.replace('_', ' ').title()], value)
-        if bump is not None:
-            normal = self.add('Bump', inputs={'Height': bump, 'Distance': bump_m, 'Strength': 0.8})
-            self.feed(self.principled.inputs['Normal'], normal)
-        return self.material
-
-    def stretched(self, scale, shift_per_object: bool = False):
-        """Object coordinates times `scale` (3,); shifted by a random amount, so that no two boards look alike."""
-        vector = self.place
-        if shift_per_object:
-            chance = self.add('ObjectInfo', out='Random')
-            shift = self.add('Math', inputs={0: chance, 1: 40.0}, operation='MULTIPLY')
-            vector = self.add('VectorMath', inputs={0: vector, 1: shift}, operation='ADD')
-        return self.add('Mapping', inputs={'Vector': vector, 'Scale': scale})
-
-    def noise(self, vector, scale: float, detail: float = 4, roughness: float = 0.55, distortion: float = 0.0):
-        inputs = {'Vector': vector, 'Scale': scale, 'Detail': detail, 'Roughness': roughness, 'Distortion': distortion}
-        return self.add('TexNoise', inputs=inputs)
-
-    def ramp(self, factor, stops):
-        """stops: (position, (r, g, b)) in rising order."""
-        output = self.add('ValToRGB', inputs={0: factor})
-        elements = output.node.color_ramp.elements
-        while len(elements) < len(stops):
-            elements.new(0.5)
-        for element, (position, color) in zip(elements, stops, strict=True):
-            element.position, element.color = position, (*color, 1.0)
-        return output
-
-    def mix(self, factor, a, b, blend: str = 'MIX'):
-        output = self.add('Mix', out=2, data_type='RGBA', blend_type=blend)
-        node = output.node
-        for socket, value in ((node.inputs[0], factor), (node.inputs[6], a), (node.inputs[7], b)):
-            self.feed(socket, value)
-        return output
-
-    def math(self, operation: str, a, b=0.0, clamp: bool = False):
-        return self.add('Math', inputs={0: a, 1: b}, operation=operation, use_clamp=clamp)
+from depth_anything_ros.training.scenes.shader import Shader
 
 
 def wood(name: str, dark, light, grain_axis: str = 'x', roughness: float = 0.38, coat: float = 0.15):
@@ -88,7 +19,9 @@ def wood(name: str, dark, light, grain_axis: str = 'x', roughness: float = 0.38,
     rings = s.noise(vector, 1.1, detail=3, distortion=1.4)
     fibre = s.noise(vector, 9, detail=6, roughness=0.7)
     tone = s.math('ADD', s.math('MULTIPLY', rings, 0.75), s.math('MULTIPLY', fibre, 0.3))
-    color = s.ramp(tone, [(0.3, dark), (0.52, [0.55 * a + 0.45 * b for a, b in zip(dark, light)]), (0.72, light)])
+    color = s.ramp(
+        tone, [(0.3, dark), (0.52, [0.55 * a + 0.45 * b for a, b in zip(dark, light, strict=True)]), (0.72, light)]
+    )
     return s.finish(base_color=color, roughness=roughness, coat_weight=coat, bump=fibre, bump_m=0.0006)
 
 
@@ -127,7 +60,9 @@ def bricks(name: str):
     s = Shader(name, 55)
     split = s.add('SeparateXYZ', out='X', inputs={0: s.place}).node
     vector = s.add('CombineXYZ', inputs={'X': split.outputs['Y'], 'Y': split.outputs['Z'], 'Z': split.outputs['X']})
-    wobble = s.add('VectorMath', inputs={0: s.noise(vector, 14).node.outputs['Color'], 'Scale': 0.012}, operation='SCALE')
+    wobble = s.add(
+        'VectorMath', inputs={0: s.noise(vector, 14).node.outputs['Color'], 'Scale': 0.012}, operation='SCALE'
+    )
     wobbly = s.add('VectorMath', inputs={0: vector, 1: wobble}, operation='ADD')
     inputs = {
         'Vector': wobbly,
@@ -181,7 +116,9 @@ def rug(name: str):
     """A knotted carpet: a field of lozenges in three colours within a dark border."""
     s = Shader(name, 45)
     turned = s.add('Mapping', inputs={'Vector': s.place, 'Rotation': (0, 0, 0.7854), 'Scale': (1, 1, 1)})
-    small = s.add('TexChecker', inputs={'Vector': turned, 'Color1': (0.42, 0.07, 0.05), 'Color2': (0.62, 0.5, 0.34), 'Scale': 7.0})
+    small = s.add(
+        'TexChecker', inputs={'Vector': turned, 'Color1': (0.42, 0.07, 0.05), 'Color2': (0.62, 0.5, 0.34), 'Scale': 7.0}
+    )
     large = s.add('TexChecker', out='Factor', inputs={'Vector': turned, 'Scale': 2.333})
     field = s.mix(s.math('MULTIPLY', large, 0.75), small, (0.035, 0.07, 0.16))
     generated = s.add('TexCoord', out='Generated')
@@ -229,13 +166,17 @@ def glass(name: str, color):
 
 def cardboard(name: str):
     s = Shader(name, 65)
-    flutes = s.add('TexWave', out='Factor', inputs={'Vector': s.place, 'Scale': 40.0, 'Distortion': 0.3}, bands_direction='Z')
+    flutes = s.add(
+        'TexWave', out='Factor', inputs={'Vector': s.place, 'Scale': 40.0, 'Distortion': 0.3}, bands_direction='Z'
+    )
     fibre = s.noise(s.stretched((1, 1, 6), shift_per_object=True), 24, detail=6, roughness=0.7)
     color = s.ramp(fibre, [(0.3, (0.3, 0.19, 0.1)), (0.7, (0.47, 0.32, 0.19))])
     split = s.add('SeparateXYZ', inputs={0: s.place}).node
     tape = s.math('LESS_THAN', s.math('ABSOLUTE', split.outputs['Y']), 0.028)
     color = s.mix(s.math('MULTIPLY', tape, 0.8), color, (0.55, 0.4, 0.2))
-    return s.finish(base_color=color, roughness=s.math('SUBTRACT', 0.85, s.math('MULTIPLY', tape, 0.5)), bump=flutes, bump_m=0.0006)
+    return s.finish(
+        base_color=color, roughness=s.math('SUBTRACT', 0.85, s.math('MULTIPLY', tape, 0.5)), bump=flutes, bump_m=0.0006
+    )
 
 
 def book(name: str):
@@ -277,8 +218,8 @@ def leaf(name: str, dark, light):
 
 def foliage(name: str):
     s = Shader(name, 60)
-    tone = s.noise(s.place, 5, detail=10, roughness=0.75)
-    color = s.ramp(tone, [(0.38, (0.012, 0.03, 0.006)), (0.52, (0.06, 0.14, 0.02)), (0.68, (0.2, 0.32, 0.06))])
+    tone = s.noise(s.place, 9, detail=10, roughness=0.8)
+    color = s.ramp(tone, [(0.36, (0.03, 0.07, 0.015)), (0.5, (0.14, 0.27, 0.05)), (0.64, (0.42, 0.55, 0.16))])
     return s.finish(base_color=color, roughness=0.8, bump=tone, bump_m=0.15)
 
 
@@ -327,8 +268,17 @@ def all_materials() -> dict[str, bpy.types.Material]:
         glass('green_glass', (0.25, 0.6, 0.3)),
         cardboard('cardboard'),
         book('book'),
-        painting('print_warm', [(0.3, (0.7, 0.6, 0.42)), (0.45, (0.6, 0.2, 0.07)), (0.6, (0.1, 0.14, 0.2)), (0.75, (0.7, 0.5, 0.2))], 2.4),
-        painting('print_blue', [(0.25, (0.03, 0.08, 0.2)), (0.5, (0.12, 0.35, 0.45)), (0.62, (0.75, 0.72, 0.6)), (0.8, (0.65, 0.3, 0.12))], 3.0, True),
+        painting(
+            'print_warm',
+            [(0.3, (0.7, 0.6, 0.42)), (0.45, (0.6, 0.2, 0.07)), (0.6, (0.1, 0.14, 0.2)), (0.75, (0.7, 0.5, 0.2))],
+            2.4,
+        ),
+        painting(
+            'print_blue',
+            [(0.25, (0.03, 0.08, 0.2)), (0.5, (0.12, 0.35, 0.45)), (0.62, (0.75, 0.72, 0.6)), (0.8, (0.65, 0.3, 0.12))],
+            3.0,
+            True,
+        ),
         painting('globe', [(0.5, (0.03, 0.1, 0.22)), (0.53, (0.35, 0.38, 0.14)), (0.7, (0.5, 0.38, 0.2))], 5.0),
         leaf('leaf', (0.012, 0.05, 0.012), (0.07, 0.2, 0.03)),
         leaf('leaf_pale', (0.05, 0.11, 0.03), (0.2, 0.32, 0.1)),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import bpy
@@ -70,7 +71,7 @@ class Workshop:
             for i in range(count):
                 angle = 2 * math.pi * i / steps
                 vertices.append((radius * math.cos(angle), radius * math.sin(angle), height))
-        for lower, upper in zip(rings, rings[1:], strict=False):
+        for lower, upper in itertools.pairwise(rings):
             for i in range(steps):
                 j = (i + 1) % steps
                 if len(lower) == 1 and len(upper) > 1:
