@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
+from depth_anything_ros.core.encoding import DEPTH_ENCODINGS
 from depth_anything_ros.core.frames import DepthFrame
 from depth_anything_ros.pipeline.estimator import StageClock
 from depth_anything_ros.projection.cloud import organised_cloud, remove_flying_pixels
@@ -27,6 +29,7 @@ class Outputs:
 
     def __init__(self, node, health: Health):
         self._node = node
+        self._buffers: dict[str, np.ndarray] = {}
         self._publishers = {
             name: qos.advertise(node, health, message_type, topic) for name, (message_type, topic) in TOPICS.items()
         }
@@ -43,17 +46,20 @@ class Outputs:
         """Everything that is wanted of one frame, with the image's header; returns stage -> milliseconds."""
         clock = StageClock()
         if self.wanted('depth'):
-            self._send('depth', conversions.depth_message(frame.depth_m, header, config.depth_encoding))
+            pixels = self._buffer('depth', frame.depth_m.shape, DEPTH_ENCODINGS[config.depth_encoding])
+            self._send('depth', conversions.depth_message(frame.depth_m, header, config.depth_encoding, pixels))
         if self.wanted('camera_info'):
             self._send('camera_info', conversions.camera_info_message(frame.camera, header))
         if self.wanted('confidence'):
-            self._send('confidence', conversions.depth_message(frame.sigma_m, header))
+            pixels = self._buffer('confidence', frame.sigma_m.shape, np.float32)
+            self._send('confidence', conversions.depth_message(frame.sigma_m, header, out=pixels))
         clock.lap('publish depth')
         if self.wanted('points'):
             depth_m = frame.depth_m
             if config.flying_pixels.enabled:
                 depth_m = remove_flying_pixels(depth_m, frame.camera, config.flying_pixels)
-            cloud = organised_cloud(depth_m, frame.camera, image_rgb)
+            buffer = self._buffer('points', (*depth_m.shape, 4), np.float32)
+            cloud = organised_cloud(depth_m, frame.camera, image_rgb, buffer)
             self._send('points', conversions.cloud_message(cloud, header))
             clock.lap('publish points')
         if self.wanted('overlay'):
@@ -61,6 +67,13 @@ class Outputs:
             self._send('overlay', conversions.image_message(picture, header))
             clock.lap('publish overlay')
         return clock.laps_ms
+
+    def _buffer(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """The same array for every frame of one size: publish() has copied it when it returns."""
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.shape != shape or buffer.dtype != dtype:
+            buffer = self._buffers[name] = np.empty(shape, dtype)
+        return buffer
 
     def _send(self, name: str, message) -> None:
         self._publishers[name].publish(message)

@@ -21,11 +21,11 @@ from sensor_msgs.msg import PointCloud2, PointField
 
 from depth_anything_ros.core import messages
 from depth_anything_ros.core.camera import CameraModel
-from depth_anything_ros.core.frames import RangeKind
+from depth_anything_ros.core.frames import PointSet, RangeKind, Sweep
 from depth_anything_ros.core.transform import RigidTransform
 from depth_anything_ros.engines.base import Prediction
 from depth_anything_ros.pipeline.estimator import DepthEstimator, StageClock
-from depth_anything_ros.projection.accumulate import stamped_at_first_return
+from depth_anything_ros.projection.accumulate import deskew, stamped_at_first_return
 from depth_anything_ros.projection.rasterize import rasterize
 from depth_anything_ros.ros import conversions
 from depth_anything_ros.ros.depth_node_config import DepthNodeConfig
@@ -56,13 +56,12 @@ def measure(width: int, height: int, points: int, frames: int, on_frame: Callabl
 def measure_rasterize(points: int, frames: int) -> list[float]:
     """Milliseconds to transform, project and rasterise one full turn of `points` returns into 640x480."""
     camera = _camera(640, 480)
-    xyz_m = _sweep(points)
-    camera_from_lidar = _camera_from_lidar()
+    sweep = Sweep(PointSet(_sweep(points), LIDAR, 0), _camera_from_lidar())
     sigma_m = np.full(points, 0.02, np.float32)
     laps = []
     for _ in range(frames):
         clock = StageClock()
-        rasterize(camera_from_lidar.apply(xyz_m), camera, sigma_m)
+        rasterize(deskew(sweep), camera, sigma_m)
         clock.lap('rasterize')
         laps.append(clock.laps_ms['rasterize'])
     return laps
