@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool
 
-from depth_anything_ros.core.errors import RecordingError
+from depth_anything_ros.core.errors import ConfigError, RecordingError
 from depth_anything_ros.core.settings import setting, validate
 from depth_anything_ros.evaluation.bag_reader import BagMessage, BagReader, BagTopic
 
@@ -34,9 +34,13 @@ class PlayConfig:
     clock: bool = setting(True, 'publish /clock')
     paused: bool = setting(False, 'wait until resumed')
     wait_for_s: float = setting(0.0, 'wait up to this long until somebody subscribes', unit='s', low=0.0)
+    wait_topics: list[str] = setting([], "topics that must have a subscriber; 'topic:n': n of them; none: any topic")
 
     def __post_init__(self):
         validate(self)
+        for item in self.wait_topics:
+            if ':' in item and not item.rpartition(':')[2].isdigit():
+                raise ConfigError(f"wait_topics: expected 'topic' or 'topic:number', got {item!r}")
 
 
 class Player:
@@ -76,6 +80,11 @@ class Player:
             raise RecordingError(f'{reader.path}: no topic to play ({reasons or "the choice is empty"})')
         self._clock = node.create_publisher(Clock, '/clock', 10) if self.config.clock else None
         node.create_service(SetBool, '~/pause', self._on_pause)
+
+    @property
+    def topics(self) -> list[str]:
+        """What is played, by its recorded name."""
+        return list(self._publishers)
 
     @property
     def duration_s(self) -> float:
@@ -149,12 +158,22 @@ class Player:
 
     def _wait_for_subscribers(self, stop: threading.Event) -> None:
         give_up = time.monotonic() + self.config.wait_for_s
-        settled, before = 0.0, 0
+        settled, before = 0.0, []
         while time.monotonic() < give_up and settled < SETTLED_S and not stop.is_set():
-            count = sum(p.get_subscription_count() for n, p in self._publishers.items() if not n.startswith('/tf'))
-            settled = settled + 0.05 if count and count == before else 0.0
-            before = count
+            counts = [publisher.get_subscription_count() for publisher in self._publishers.values()]
+            settled = settled + 0.05 if self._awaited() and counts == before else 0.0
+            before = counts
             stop.wait(0.05)
+
+    def _awaited(self) -> bool:
+        """Whether those who are waited for are there."""
+        if not self.config.wait_topics:
+            return any(p.get_subscription_count() for name, p in self._publishers.items() if not name.startswith('/tf'))
+        wanted = (item.partition(':') for item in self.config.wait_topics)
+        return all(
+            topic in self._publishers and self._publishers[topic].get_subscription_count() >= int(number or 1)
+            for topic, _, number in wanted
+        )
 
     def _wait_until_received(self, stop: threading.Event) -> None:
         from rclpy.duration import Duration

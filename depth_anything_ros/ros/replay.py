@@ -17,6 +17,7 @@ from pathlib import Path
 from depth_anything_ros.core.calibration import Calibration
 from depth_anything_ros.core.errors import EngineError, RecordingError
 from depth_anything_ros.core.frames import RangeKind
+from depth_anything_ros.evaluation.bag_reader import TRANSFORMS
 from depth_anything_ros.evaluation.recording import Recording
 from depth_anything_ros.ros.collector import Collector
 from depth_anything_ros.ros.environment import middleware_environment
@@ -26,6 +27,7 @@ NODE = '/depth_node'
 START_S = 120.0  # loading a model on a slow machine
 LAST_ANSWER_S = 5.0  # after the player has ended, an answer this late isn't waited for
 STOP_S = 10.0
+DISCOVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def replay(
         collector = Collector(node, NODE, recording.topics.camera_info, folder)
         depth_node = stack.enter_context(_process('depth_node', _node_command(recording, config, folder), folder))
         _wait(lambda: _listening(node, collector, recording), stop, depth_node, folder)
-        player = stack.enter_context(_process('player', _player_command(config), folder))
+        player = stack.enter_context(_process('player', _player_command(recording, config), folder))
         while not stop.wait(0.1):
             answered = len(collector.complete(expected))
             on_progress(answered)
@@ -104,7 +106,7 @@ def node_parameters(
 
 def _node_command(recording: Recording, config: ReplayConfig, folder: Path) -> list[str]:
     calibration = None
-    if importlib.util.find_spec('tf2_msgs') is None:
+    if not _hears_tf():
         # without its messages the node hears no tf: what never moves is given as a file instead
         calibration = folder / 'calibration.yaml'
         Calibration(transforms=tuple(recording.statics.values())).save(calibration)
@@ -121,9 +123,18 @@ def _node_command(recording: Recording, config: ReplayConfig, folder: Path) -> l
     return command
 
 
-def _player_command(config: ReplayConfig) -> list[str]:
-    options = ['--rate', str(config.rate), '--wait-for', '10', '--quiet']
+def _player_command(recording: Recording, config: ReplayConfig) -> list[str]:
+    topics = recording.topics
+    # camera_info has two listeners: the node, and we, to know when an image was sent
+    awaited = [topics.image, f'{topics.camera_info}:2', *(topic for topic, _ in topics.points), *topics.depth_prompts]
+    if _hears_tf():
+        awaited += [topic for topic in recording.reader.of_type(TRANSFORMS) if not topic.endswith('_static')]
+    options = ['--rate', str(config.rate), '--wait-for', str(DISCOVERY_S), '--wait-topics', *awaited, '--quiet']
     return [sys.executable, '-m', 'depth_anything_ros.cli.main', 'play', str(config.bag), *options]
+
+
+def _hears_tf() -> bool:
+    return importlib.util.find_spec('tf2_msgs') is not None
 
 
 def _yaml(value: object) -> str:

@@ -20,7 +20,8 @@ from depth_anything_ros.ros.environment import prepare_middleware
 def interruptible_node(name: str, ros_arguments: list[str] | None = None) -> Iterator[tuple[Node, threading.Event]]:
     """(node, stop): the node's callbacks run in a thread; SIGINT and SIGTERM set `stop`, again and again without harm.
 
-    The caller's loop watches `stop`. Must be entered in the main thread, as signal handlers must.
+    The caller's loop watches `stop`; once it was set, the process ignores both signals to its end. Must be entered in
+    the main thread, as signal handlers must.
     """
     stop = threading.Event()
     warning = prepare_middleware()
@@ -42,7 +43,8 @@ def interruptible_node(name: str, ros_arguments: list[str] | None = None) -> Ite
         node.destroy_node()
         rclpy.try_shutdown()
         for which, handler in before.items():
-            signal.signal(which, handler)
+            # the second Ctrl-C may come while Python is already on its way out
+            signal.signal(which, signal.SIG_IGN if stop.is_set() else handler)
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:

@@ -157,3 +157,17 @@ def test_an_unknown_topic_and_an_offset_beyond_the_end_are_refused(ros, recordin
 def test_a_senseless_pace_is_refused(bad):
     with pytest.raises(ConfigError):
         PlayConfig(**bad)
+
+
+def test_awaited_topics_hold_the_start_until_all_subscribers_are_there(ros, play):
+    config = PlayConfig(wait_for_s=8.0, wait_topics=[IMAGE, f'{POINTS}:2'])
+    clouds = collect(ros, PointCloud2, POINTS)
+    images = collect(ros, Image, IMAGE)
+    started = time.monotonic()
+    player = play(config, until=lambda: time.monotonic() - started > 1.5)
+    assert not images and player.thread.is_alive()
+    more = collect(ros, PointCloud2, POINTS)
+    assert ros.spin_until(lambda: len(images) == 5 and len(more) == 5, 8.0)
+    assert len(clouds) == 5
+    with pytest.raises(ConfigError, match='wait_topics'):
+        PlayConfig(wait_topics=['/points:many'])
