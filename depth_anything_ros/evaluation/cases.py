@@ -37,12 +37,12 @@ from depth_anything_ros.evaluation.source import (
     read_floats,
     read_image,
 )
+from depth_anything_ros.training.shards import colour_files, split_tenth
 
 STAMP_NS = 1_000_000_000  # single images have no time
 ASSUMED = f'The data set gives no intrinsics: a horizontal field of view of {ASSUMED_FOV_DEG:g} degrees is assumed.'
 CAMERA_FRAME, LIDAR_FRAME, RADAR_FRAME = 'camera_optical_frame', 'lidar', 'radar'
 DRAWS = 5  # of random points on a single image: one draw is off by up to 10 %
-MOSD_HELD_OUT_EVERY = 10  # training leaves these frames out: every tenth name in sorted order, from the first
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,8 @@ def mosd(folder: Path) -> list[Case]:
 
 
 def mosd_held_out(folder: Path) -> list[str]:
-    """Names of the frames that are scored and must not be trained on."""
-    names = sorted(path.name.removesuffix('_color.jpg') for path in folder.glob('*_color.jpg'))
-    return names[::MOSD_HELD_OUT_EVERY]
+    """Names of the frames that are scored: those that training leaves out, by training's own rule."""
+    return [path.name.removesuffix('_color.jpg') for path in split_tenth(colour_files(folder))[1]]
 
 
 CASES: dict[str, Callable[[Path], list[Case]]] = {
