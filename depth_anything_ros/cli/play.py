@@ -45,7 +45,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     from depth_anything_ros.evaluation.bag_reader import BagReader
-    from depth_anything_ros.ros.session import interruptible_node
+    from depth_anything_ros.ros.spinning import interruptible_node
 
     remaps = parse_remaps(args.remap)
     with BagReader(args.bag) as reader, interruptible_node('player', args.ros_arguments) as (node, stop):

@@ -26,7 +26,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     from depth_anything_ros.ros.recorder import Recorder
-    from depth_anything_ros.ros.session import interruptible_node
+    from depth_anything_ros.ros.spinning import interruptible_node
 
     with interruptible_node('recorder', args.ros_arguments) as (node, stop):
         recorder = Recorder(node, args.topics, args.output)

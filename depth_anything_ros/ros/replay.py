@@ -21,7 +21,7 @@ from depth_anything_ros.evaluation.bag_reader import TRANSFORMS
 from depth_anything_ros.evaluation.recording import Recording
 from depth_anything_ros.ros.collector import Collector
 from depth_anything_ros.ros.environment import middleware_environment
-from depth_anything_ros.ros.session import interruptible_node
+from depth_anything_ros.ros.spinning import interruptible_node
 
 NODE = '/depth_node'
 START_S = 120.0  # loading a model on a slow machine
