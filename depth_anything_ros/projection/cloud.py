@@ -58,14 +58,14 @@ def organised_cloud(
 
 
 def remove_flying_pixels(depth_m: np.ndarray, camera: CameraModel, config: FlyingPixelConfig) -> np.ndarray:
-    """(H, W) float32 depth -> a copy with NaN where a pixel hangs between a nearer and a farther surface.
+    """(H, W) float32 depth, positive or NaN -> a copy with NaN where a pixel hangs between a nearer and a farther surface.
 
     Interpolation across an edge leaves ramps: flat, one to `width_px` pixels in between, flat. A pixel goes where along
     its row or column inverse depth jumps across it, itself well between, while both sides beyond the jump
     are flat against it. Inverse depth is linear in the image on any plane, so a plane's slope beyond is as
     large as across, however grazing, and the plane stays; so does a crease, flat on one side only.
     """
-    inverse = np.float32(1) / np.where(depth_m > 0, depth_m, np.float32(np.nan))
+    inverse = np.reciprocal(depth_m)
     margin = 2 * config.width_px
     # room all round, so that a neighbour is a constant offset away
     inverse = cv2.copyMakeBorder(inverse, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
@@ -88,13 +88,15 @@ def remove_flying_pixels(depth_m: np.ndarray, camera: CameraModel, config: Flyin
             between &= (one < here) == (here < other)
             slopes = np.abs(values.take(pixel - 2 * reach) - one) + np.abs(values.take(pixel + 2 * reach) - other)
             flying.ravel()[pixel[between & (slopes < config.flatness * jump)]] = True
-    return np.where(flying[margin:-margin, margin:-margin], np.float32(np.nan), depth_m)
+    kept_m = depth_m.copy()
+    kept_m[flying[margin:-margin, margin:-margin]] = np.nan
+    return kept_m
 
 
 def _near_jumps(inverse: np.ndarray, margin: int, config: FlyingPixelConfig) -> np.ndarray:
     """Flat numbers of the pixels within the margin that have a jump in reach: few, and only they are looked at."""
     inside = (slice(margin, -margin),) * 2
-    known = np.nan_to_num(inverse, nan=0.0)
+    known = cv2.patchNaNs(inverse.copy(), 0.0)
     window = np.ones((2 * config.width_px + 1, 2 * config.width_px + 1), np.uint8)
     near, far = cv2.dilate(known, window), cv2.erode(known, window)
     jumps = np.zeros(inverse.shape, dtype=bool)

@@ -39,6 +39,7 @@ from depth_anything_ros.ros.transforms import TransformSource
 CAMERA, LIDAR = 'camera_optical_frame', 'lidar'
 NODE = 'overhead'
 DEBUG = 'overlay'
+IN_VIEW_RAD = np.deg2rad(70)  # the whole sweep of the frame path lands in the image
 
 
 def measure(width: int, height: int, points: int, frames: int, on_frame: Callable[[], None]) -> dict[str, list[float]]:
@@ -129,11 +130,11 @@ def _camera_from_lidar() -> RigidTransform:
 
 
 def _sweep(points: int, view_rad: float = 2 * np.pi) -> np.ndarray:
-    """(N, 3) float32 returns of a 64-line sensor in a room of 10 m radius."""
-    rng = np.random.default_rng(1)
-    azimuth = rng.uniform(-view_rad / 2, view_rad / 2, points)
-    elevation = np.deg2rad(np.linspace(-25, 15, 64))[np.arange(points) % 64]
-    radius = rng.uniform(2, 10, points)
+    """(N, 3) float32 returns of a 64-line sensor among curved walls 5 to 9 m away."""
+    columns = -(-points // 64)
+    azimuth, line = np.meshgrid(np.linspace(-view_rad / 2, view_rad / 2, columns), np.arange(64), indexing='ij')
+    azimuth, elevation = azimuth.ravel()[:points], np.deg2rad(-25 + 40 / 63 * line.ravel()[:points])
+    radius = 7 + 2 * np.sin(5 * azimuth) * np.cos(3 * elevation)
     direction = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
     return (np.stack(direction, -1) * radius[:, None]).astype(np.float32)
 
@@ -144,7 +145,7 @@ def _messages(stamp_ns: int, image, camera: CameraModel, points: int):
         stamp_ns, conversions.image_message(image, header), conversions.camera_info_message(camera, header), {}
     )
     records = np.zeros((points, 4), np.float32)
-    records[:, :3] = _sweep(points)
+    records[:, :3] = _sweep(points, IN_VIEW_RAD)
     cloud = PointCloud2(
         header=conversions.header_message(stamp_ns, LIDAR),
         height=1,
