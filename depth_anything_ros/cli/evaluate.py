@@ -31,6 +31,7 @@ def add_arguments(parser) -> None:
     parser.add_argument('what', metavar='WHAT', help='a recording or a named case')
     add_model_arguments(parser)
     parser.add_argument('--report', type=Path, metavar='DIR', help='write report.html, report.json and pictures there')
+    parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown')
     parser.add_argument('--limit', type=int, default=0, metavar='N', help='at most N frames of a recording')
     topics = parser.add_argument_group('of a recording')
     topics.add_argument('--image', metavar='TOPIC', help='colour image')
@@ -69,6 +70,10 @@ def run(args) -> int:
                     scorer.notes.extend(f'{count} images left out: {why}' for why, count in recording.skipped.items())
                 results.append(scorer.result())
     show(results, args.report, f'Accuracy on {args.what}')
+    if args.markdown is not None:
+        from depth_anything_ros.evaluation.markdown import accuracy_page
+
+        args.markdown.write_text(accuracy_page(results, f'depth_anything_ros evaluate {args.what}'))
     return 0
 
 

@@ -18,6 +18,7 @@ from depth_anything_ros.evaluation.evaluate import (
     latency_table,
     with_total,
 )
+from depth_anything_ros.evaluation.markdown import accuracy_page
 from depth_anything_ros.evaluation.pictures import cloud_view, depth_picture, error_picture
 from depth_anything_ros.evaluation.ply import write_ply
 from depth_anything_ros.evaluation.recording import Recording
@@ -151,3 +152,12 @@ def test_a_ply_holds_every_known_pixel(tmp_path, result):
     assert len(points) == count
     assert np.allclose(points['xyz'][:, 2], depth_m[np.isfinite(depth_m)])
     assert np.array_equal(points['rgb'], observation.image_rgb[np.isfinite(depth_m)])
+
+
+def test_the_markdown_page_tells_the_command_and_every_method(result):
+    page = accuracy_page([result, result], 'depth_anything_ros evaluate x')
+    assert '`depth_anything_ros evaluate x`' in page
+    for method in result.methods:
+        assert page.count(f'| {method.method} |') == 3, 'the summary heads a column, each case has a row'
+        assert f'{method.score.abs_rel:.4f}' in page
+    assert 'nan' not in page
