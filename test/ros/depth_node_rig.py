@@ -68,8 +68,12 @@ class Rig:
 
     def heard(self):
         """Whether the node's subscriptions have found this robot."""
-        publishers = (self.image, self.compressed, self.points, self.depth_prompt, self.info)
-        return self.ros.spin_until(lambda: sum(p.get_subscription_count() > 0 for p in publishers) >= 3)
+        sides = ((self.image, self.compressed), (self.points, self.depth_prompt))
+
+        def found():
+            return all(any(publisher.get_subscription_count() for publisher in side) for side in sides)
+
+        return self.ros.spin_until(found)
 
     def header(self, stamp_ns, frame='camera'):
         return conversions.header_message(stamp_ns, frame)

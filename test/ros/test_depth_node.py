@@ -12,6 +12,7 @@ from depth_node_rig import CAMERA, SECOND, WALL_M, Rig, wall_returns
 from sensor_msgs.msg import CompressedImage
 
 from depth_anything_ros.core import messages
+from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import ConfigError
 from depth_anything_ros.ros import conversions
 from depth_anything_ros.ros.depth_node import DepthNode
@@ -95,6 +96,31 @@ def test_a_tof_image_alone_prompts_depth(ros, tmp_path):
     rig.depth_prompt.publish(conversions._image_message(low, '16UC1', rig.header(SECOND)))
     rig.send(SECOND, cloud=False)
     assert np.abs(values(rig.answered(SECOND)) - 2.5).max() < 0.01
+
+
+def test_a_radar_prompts_too_and_is_less_sure_than_a_lidar(ros, rig, tmp_path):
+    rig.send(SECOND)
+    lidar_sigma = values(rig.answered(SECOND, 'sigma'))
+    rig.node.trigger_deactivate()
+    radar = Rig(ros, tmp_path, '-p', 'input.radar_topics:=[points]', '-p', "input.lidar_topics:=['']").start()
+    radar.send(2 * SECOND)
+    assert np.abs(values(radar.answered(2 * SECOND)) - WALL_M).max() < 0.05
+    assert values(radar.answered(2 * SECOND, 'sigma')).mean() > 1.5 * lidar_sigma.mean()
+
+
+def test_a_panorama_gets_radial_depth_all_around(ros, tmp_path):
+    panorama = CameraModel.equirectangular(160, 80, 'camera')
+    rig = Rig(ros, tmp_path, '-p', 'input.camera_model:=equirectangular').start()
+    azimuth, elevation = (a.ravel() for a in np.meshgrid(np.linspace(-np.pi, np.pi, 120), np.linspace(-1.2, 1.2, 40)))
+    ball = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    rig.send(SECOND, camera=panorama, xyz_m=3 * np.stack(ball, -1) + (0, 0, -0.1), info=False)
+    depth, cloud = values(rig.answered(SECOND)), rig.answered(SECOND, 'cloud')
+    assert depth.shape == (80, 160)
+    assert np.abs(depth - 3).max() < 0.05
+    xyz = np.frombuffer(cloud.data, np.float32).reshape(80, 160, 4)[..., :3]
+    assert np.allclose(np.linalg.norm(xyz, axis=-1), 3, atol=0.05), 'the cloud is a ball around the camera'
+    assert xyz[40, 80, 2] > 2.9
+    assert xyz[40, 0, 2] < -2.9
 
 
 def test_nobody_listens_nothing_is_computed(ros, tmp_path):

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""torch and ONNX Runtime run the same model from the same raw arrays; what can't be run is an error."""
+
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from depth_anything_ros.core.camera import CameraModel
+from depth_anything_ros.core.errors import CheckpointError, ConfigError, InvalidInput
+from depth_anything_ros.core.frames import PromptStats, SparsePrompt
+from depth_anything_ros.engines import factory
+from depth_anything_ros.engines.factory import create_engine
+from depth_anything_ros.projection.conditioning import ConditioningConfig, condition
+
+CAMERA = CameraModel(150, 110, 120, 120, 74.5, 54.5)
+
+
+def frame(camera=CAMERA, count=200):
+    rng = np.random.default_rng(0)
+    image_rgb = rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8)
+    sparse = np.full((camera.height, camera.width), np.nan, np.float32)
+    at = rng.choice(sparse.size, count, replace=False)
+    sparse.ravel()[at] = 2 + at % camera.width / camera.width
+    prompt = SparsePrompt(sparse, sparse * np.float32(0.01), camera, stats=PromptStats(count, count / sparse.size))
+    return image_rgb, condition(prompt, ConditioningConfig()), camera
+
+
+@pytest.fixture
+def copied(tiny_model, tmp_path):
+    """A copy of the tiny model to break; its card's path."""
+    shutil.copytree(tiny_model.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / 'tiny.yaml'
+
+
+@pytest.mark.parametrize('count', [200, 0])
+def test_torch_and_onnx_agree(tiny_model, count):
+    predictions = [create_engine(str(tiny_model), name).infer(*frame(count=count)) for name in ('torch', 'onnx')]
+    for prediction in predictions:
+        assert prediction.metric
+        assert prediction.depth_m.shape == prediction.sigma_m.shape == (110, 150)
+        assert prediction.depth_m.dtype == prediction.sigma_m.dtype == np.float32
+    np.testing.assert_allclose(predictions[0].depth_m, predictions[1].depth_m, rtol=1e-4)
+    np.testing.assert_allclose(predictions[0].sigma_m, predictions[1].sigma_m, rtol=1e-4)
+
+
+def test_auto_takes_the_graph_and_says_why_and_what_runs(tiny_model, monkeypatch):
+    monkeypatch.setattr(factory, '_gpu', lambda: False)
+    facts = create_engine(str(tiny_model)).describe()
+    assert facts['engine'] == 'onnx'
+    assert facts['model'] == 'tiny'
+    assert facts['device'].endswith('ExecutionProvider')
+    assert 'exported graph' in facts['reason']
+
+
+def test_auto_without_a_graph_takes_torch(copied, monkeypatch):
+    monkeypatch.setattr(factory, '_gpu', lambda: False)
+    copied.write_text(yaml.safe_dump(yaml.safe_load(copied.read_text()) | {'onnx': None}))
+    facts = create_engine(str(copied)).describe()
+    assert facts['engine'] == 'torch'
+    assert 'no exported graph' in facts['reason']
+
+
+def test_auto_without_any_runtime_completes_classically_and_says_so(tiny_model, monkeypatch):
+    monkeypatch.setattr(factory, 'find_spec', lambda name: None)
+    facts = create_engine(str(tiny_model)).describe()
+    assert facts['engine'] == 'classical'
+    assert 'neither onnxruntime nor torch' in facts['reason']
+
+
+@pytest.mark.parametrize('engine', ['auto', 'torch', 'onnx'])
+def test_corrupt_weights_are_an_error_and_never_random_ones(copied, engine):
+    for name in ('tiny.safetensors', 'tiny.onnx'):
+        path = copied.parent / name
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match='corrupt'):
+        create_engine(str(copied), engine)
+
+
+@pytest.mark.parametrize(('engine', 'name'), [('torch', 'tiny.safetensors'), ('onnx', 'tiny.onnx')])
+def test_missing_weights_are_an_error_that_names_the_file(copied, engine, name):
+    (copied.parent / name).unlink()
+    with pytest.raises(CheckpointError, match=name):
+        create_engine(str(copied), engine)
+
+
+def test_weights_of_another_network_are_an_error(copied):
+    card = yaml.safe_load(copied.read_text())
+    card['network_config']['blocks'] = [2, 1, 1, 1]
+    copied.write_text(yaml.safe_dump(card))
+    with pytest.raises(CheckpointError, match='missing keys'):
+        create_engine(str(copied), 'torch')
+    card['network_config'] = {'depth': 3}
+    copied.write_text(yaml.safe_dump(card))
+    with pytest.raises(CheckpointError, match="unknown 'depth'"):
+        create_engine(str(copied), 'torch')
+
+
+def test_an_unknown_engine_or_model_is_an_error(tiny_model):
+    with pytest.raises(ConfigError, match='expected one of auto, torch, onnx, classical'):
+        create_engine(str(tiny_model), 'tensorrt')
+    with pytest.raises(CheckpointError, match='nonesuch'):
+        create_engine('nonesuch')
+
+
+def test_an_image_that_is_too_small_or_not_the_prompts_is_refused(tiny_model):
+    engine = create_engine(str(tiny_model), 'onnx')
+    with pytest.raises(InvalidInput, match='at least 32 px'):
+        engine.infer(*frame(CameraModel(40, 20, 30, 30, 20, 10), 50))
+    image_rgb, prompt, camera = frame()
+    with pytest.raises(InvalidInput, match='of one size'):
+        engine.infer(image_rgb[:100], prompt, camera)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop learns, resumes bit for bit and refuses what doesn't fit."""
+
+import dataclasses
+import json
+
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from safetensors.torch import load_file  # noqa: E402
+
+from depth_anything_ros.core.errors import CheckpointError, ConfigError  # noqa: E402
+from depth_anything_ros.networks.checkpoint import load_weights  # noqa: E402
+from depth_anything_ros.networks.sparse_prompt import SparsePromptNet  # noqa: E402
+from depth_anything_ros.training import loop  # noqa: E402
+from depth_anything_ros.training.batches import TrainingBatches  # noqa: E402
+from depth_anything_ros.training.config import TrainingConfig, build, read_config, save_config  # noqa: E402
+from depth_anything_ros.training.sensors import SensorShares  # noqa: E402
+
+NETWORK = {'channels': [8, 8, 8, 8, 8], 'blocks': [1, 1, 1, 1], 'propagation_steps': 1}
+
+
+def config_of(shards, output, **more):
+    given = {
+        'output': str(output),
+        'data': {'shards': str(shards), 'validation_shards': str(shards), 'crops': [[64, 96], [48, 64]]},
+        'network': NETWORK,
+        'steps': 4,
+        'batch': 2,
+        'workers': 0,
+        'threads': 1,
+        'warmup_steps': 2,
+        'evaluate_steps': 4,
+        'checkpoint_minutes': 0.0,
+    }
+    return build(TrainingConfig, given | more)
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    monkeypatch.setattr(loop, 'LOG_STEPS', 1)
+    monkeypatch.setattr('depth_anything_ros.training.validation.SIZE', (64, 96))
+    monkeypatch.setattr('depth_anything_ros.training.validation.PER_KIND', 1)
+
+
+def test_a_killed_run_goes_on_bit_for_bit(shards, tmp_path, fast):
+    whole = loop.train(config_of(shards, tmp_path / 'whole'))
+
+    class Killed(Exception):
+        pass
+
+    def kill_after_two(step, figures):
+        if step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        loop.train(config_of(shards, tmp_path / 'parts'), kill_after_two)
+    parts = loop.train(config_of(shards, tmp_path / 'parts'))
+    first, second = load_file(whole), load_file(parts)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    steps = [json.loads(line)['step'] for line in (tmp_path / 'parts' / 'metrics.jsonl').read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 4], 'what was redone is recorded once'
+
+
+def test_a_run_leaves_weights_curves_metrics_and_its_configuration(shards, tmp_path, fast):
+    config = config_of(shards, tmp_path)
+    loop.train(config)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {'last.pt', 'ema.safetensors', 'curves.png', 'metrics.jsonl', 'config.yaml'}
+    assert read_config(tmp_path / 'config.yaml') == config
+    last = json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])
+    assert last['procedural/points/nearest'] > 0
+    assert 0 <= last['procedural/points/within'] <= 1
+
+
+def test_training_lowers_the_loss_on_frames_it_has_not_seen(shards, tmp_path, fast):
+    config = config_of(shards, tmp_path, steps=40, learning_rate=3e-3, evaluate_steps=1000, checkpoint_minutes=60.0)
+    unprompted = SensorShares(**{name: float(name == 'nothing') for name in vars(SensorShares())})
+    data = dataclasses.replace(config.data, validation_shards='', shares=unprompted)
+    config = dataclasses.replace(config, ema=0.5, data=data)
+    trained = SparsePromptNet(config.network)
+    load_weights(trained, loop.train(config))
+    torch.manual_seed(config.seed)
+    untrained = SparsePromptNet(config.network)
+    batch = TrainingBatches(data, 16, 1, seed=9)[0]
+    before, after = (
+        float(loop.loss_parts(network, batch, False)['absolute'].detach()) for network in (untrained, trained)
+    )
+    assert after < 0.7 * before
+
+
+def test_a_run_of_another_network_is_not_gone_on_with(shards, tmp_path, fast):
+    loop.train(config_of(shards, tmp_path, steps=1))
+    with pytest.raises(CheckpointError, match='another network'):
+        loop.train(config_of(shards, tmp_path, network={**NETWORK, 'channels': [8, 8, 8, 8, 16]}))
+
+
+def test_a_batch_depends_on_seed_step_and_process_alone(shards, tmp_path):
+    data = config_of(shards, tmp_path).data
+    first, again = TrainingBatches(data, 2, 10, seed=1)[7], TrainingBatches(data, 2, 99, seed=1)[7]
+    assert torch.equal(first.prompt_m, again.prompt_m) and torch.equal(first.image, again.image)
+    for other in (TrainingBatches(data, 2, 10, seed=2)[7], TrainingBatches(data, 2, 10, seed=1, rank=1)[7]):
+        assert first.image.shape != other.image.shape or not torch.equal(first.image, other.image)
+
+
+def test_the_rate_rises_stays_and_falls(shards, tmp_path):
+    config = config_of(shards, tmp_path, steps=100, warmup_steps=10, decay_share=0.4, learning_rate=1.0)
+    rates = [loop.learning_rate(config, step) for step in (1, 10, 60, 80, 100)]
+    assert rates == pytest.approx([0.1, 1.0, 1.0, 0.5, 0.0])
+
+
+def test_a_wrong_configuration_is_an_error_that_names_the_setting(shards, tmp_path):
+    with pytest.raises(ConfigError, match=r'unknown setting data\.shard:'):
+        build(TrainingConfig, {'output': 'x', 'data': {'shard': 'y'}})
+    with pytest.raises(ConfigError, match='steps: expected int'):
+        config_of(shards, tmp_path, steps='many')
+    with pytest.raises(ConfigError, match='batch'):
+        config_of(shards, tmp_path, batch=0)
+    with pytest.raises(ConfigError, match='output: expected a folder'):
+        build(TrainingConfig, {'data': {'shards': 'y'}})
+    path = tmp_path / 'config.yaml'
+    path.write_text('steps: [')
+    with pytest.raises(ConfigError, match='not YAML'):
+        read_config(path)
+    with pytest.raises(ConfigError, match='no such training configuration'):
+        read_config(tmp_path / 'absent.yaml')
+
+
+def test_what_the_command_line_gives_wins(shards, tmp_path):
+    config = config_of(shards, tmp_path)
+    save_config(config, tmp_path / 'config.yaml')
+    changed = read_config(tmp_path / 'config.yaml', {'steps': 77, 'data': {'rgbd_share': 0.5}})
+    assert changed == dataclasses.replace(config, steps=77, data=dataclasses.replace(config.data, rgbd_share=0.5))
