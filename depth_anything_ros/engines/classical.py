@@ -21,6 +21,9 @@ class ClassicalEngine:
 
     name, model = 'classical', 'classical'
 
+    def __init__(self, reason: str = 'asked for'):
+        self._reason = reason
+
     def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel) -> Prediction:
         """Raises InvalidInput without returns: there is no network to tell depth from the image."""
         if prompt.sparse.empty:
@@ -35,7 +38,7 @@ class ClassicalEngine:
         return Prediction(depth_m, _sigma(depth_m, spread_m, prompt, camera))
 
     def describe(self) -> dict[str, str]:
-        return {'engine': 'classical', 'model': 'none (completion of the prompt)'}
+        return {'engine': self.name, 'model': 'none (completion of the prompt)', 'reason': self._reason}
 
     def close(self) -> None:
         pass

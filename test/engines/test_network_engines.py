@@ -104,10 +104,19 @@ def test_an_unknown_engine_or_model_is_an_error(tiny_model):
         create_engine('nonesuch')
 
 
-def test_an_image_that_is_too_small_or_not_the_prompts_is_refused(tiny_model):
+def test_an_image_that_is_not_the_prompts_is_refused(tiny_model):
     engine = create_engine(str(tiny_model), 'onnx')
-    with pytest.raises(InvalidInput, match='at least 32 px'):
-        engine.infer(*frame(CameraModel(40, 20, 30, 30, 20, 10), 50))
     image_rgb, prompt, camera = frame()
     with pytest.raises(InvalidInput, match='of one size'):
         engine.infer(image_rgb[:100], prompt, camera)
+
+
+@pytest.mark.parametrize('size', [(20, 40), (97, 33), (96, 128)])
+def test_any_image_size_comes_back_at_its_own_size(tiny_model, size):
+    height, width = size
+    camera = CameraModel(width, height, 50, 50, width / 2, height / 2)
+    predictions = [create_engine(str(tiny_model), name).infer(*frame(camera, 50)) for name in ('torch', 'onnx')]
+    for prediction in predictions:
+        assert prediction.depth_m.shape == prediction.sigma_m.shape == size
+        assert prediction.depth_m.flags.c_contiguous and np.isfinite(prediction.depth_m).all()
+    np.testing.assert_allclose(predictions[0].depth_m, predictions[1].depth_m, rtol=1e-4)

@@ -59,7 +59,7 @@ def test_every_cell_takes_the_return_that_is_nearest():
 def test_support_is_full_on_returns_and_falls_away_from_them():
     support = pyramid_of(sparse([(50, 2, 2.0)])).levels[0].support[0, 0]
     assert support[12, 0] > 0.6
-    assert support[12, 0] > support[12, 4] > support[12, 20] > 0
+    assert support[12, 0] > support[12, 4] > support[12, 20] >= 0
 
 
 def test_a_vague_return_has_little_say_in_its_cell():

@@ -24,7 +24,7 @@ NETWORK = {'channels': [8, 8, 8, 8, 8], 'blocks': [1, 1, 1, 1], 'propagation_ste
 def config_of(shards, output, **more):
     given = {
         'output': str(output),
-        'data': {'shards': str(shards), 'validation_shards': str(shards), 'crops': [[64, 96], [48, 64]]},
+        'data': {'shards': str(shards), 'validation_shards': str(shards), 'crops': [[64, 96], [64, 64]]},
         'network': NETWORK,
         'steps': 4,
         'batch': 2,
@@ -115,6 +115,8 @@ def test_a_wrong_configuration_is_an_error_that_names_the_setting(shards, tmp_pa
         build(TrainingConfig, {'output': 'x', 'data': {'shard': 'y'}})
     with pytest.raises(ConfigError, match='steps: expected int'):
         config_of(shards, tmp_path, steps='many')
+    with pytest.raises(ConfigError, match=r'crops: expected .* multiples of 32'):
+        config_of(shards, tmp_path, data={'shards': 'x', 'crops': [[100, 96]]})
     with pytest.raises(ConfigError, match='batch'):
         config_of(shards, tmp_path, batch=0)
     with pytest.raises(ConfigError, match='output: expected a folder'):

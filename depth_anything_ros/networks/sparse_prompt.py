@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package's own network: image + sparse metric prompt -> dense metric depth and its uncertainty.
+
+A plain-convolution encoder-decoder that refines the fill of the prompt (planes, prompt_pyramid.py) from coarse to
+fine. At every scale the estimate is drawn towards that scale's fill and returns as far as the network trusts them,
+and corrected by a learned residual. Heads that say nothing leave the fill, which is where learning starts from.
+Log depth relative to the prompt's own centre makes it scale-equivariant; without any return the centre is a
+depth in proportion to the focal length (the canonical camera of Metric3D, Yin et al. 2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from depth_anything_ros.networks.prompt_pyramid import PromptLevel, PromptPyramid, build_pyramid
+
+CANONICAL_DEPTH_PER_FOCAL_PX = 0.006  # 3 m at f = 500 px: the middle of a room
+GREY, CONTRAST = 118.0, 60.0  # mean and spread of ordinary images, 0 to 255
+LAPLACE_68 = 1.1394  # -ln(1 - 0.68): half-width, in Laplace scales, that holds 68 % of the errors
+LOG_SCALE_START = -2.5
+LOG_SCALE_RANGE = (-7.0, 1.0)
+PROMPT_FEATURES = len(PromptLevel._fields)
+STATE_FEATURES = 4
+NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
+CENTRE = NEIGHBOURS.index((0, 0))
+HEADS = (64, len(NEIGHBOURS), 1, 1)  # upsampling (4 taps x 16 pixels), propagation, trust, log Laplace scale
+
+
+@dataclass(frozen=True)
+class SparsePromptConfig:
+    """Size of the network. channels: at strides 2, 4, 8, 16, 32; blocks: residual blocks at strides 4, 8, 16, 32."""
+
+    channels: tuple[int, ...] = (16, 32, 64, 128, 192)
+    blocks: tuple[int, ...] = (1, 1, 2, 2)
+    propagation_steps: int = 4
+
+    def __post_init__(self):
+        # a card's YAML brings lists
+        object.__setattr__(self, 'channels', tuple(self.channels))
+        object.__setattr__(self, 'blocks', tuple(self.blocks))
+
+
+class SparsePromptNet(nn.Module):
+    """forward(image, depth_m, sigma_m, camera) -> (depth_m, sigma_m).
+
+    image (B, H, W, 3) uint8 RGB; depth_m, sigma_m (B, H, W) float32 metres, 0 or NaN where there is no return
+    (sigma: where unknown); camera (B, 4) float32 fx, fy, cx, cy in pixels of this image. H and W are multiples of 32
+    (engines/arrays.py pads).
+    Outputs (B, H, W) float32 metres; sigma is the half-width that holds 68 % of a Laplace distribution.
+    """
+
+    def __init__(self, config: SparsePromptConfig | None = None):
+        super().__init__()
+        self.config = config = config or SparsePromptConfig()
+        stem, *widths = config.channels
+        self.stem = nn.Conv2d(5, stem, 3, stride=2, padding=1)
+        befores = [stem, *widths[:-1]]
+        self.downs = nn.ModuleList(
+            nn.Conv2d(before, width, 3, stride=2, padding=1) for before, width in zip(befores, widths, strict=True)
+        )
+        self.prompts = nn.ModuleList(nn.Conv2d(PROMPT_FEATURES, width, 3, padding=1) for width in widths)
+        self.stages = nn.ModuleList(
+            nn.Sequential(*[ResidualBlock(width) for _ in range(blocks)])
+            for width, blocks in zip(widths, config.blocks, strict=True)
+        )
+        self.rays = nn.Conv2d(2, widths[1], 1)
+        self.context = nn.Conv2d(widths[-1], widths[-1], 1)
+        self.decoders = nn.ModuleList(
+            Decoder(width, coarser) for width, coarser in zip(widths, [*widths[1:], None], strict=True)
+        )
+        self.detail = nn.Conv2d(widths[0], widths[0], 3, padding=1)
+        self.heads = nn.Conv2d(widths[0], sum(HEADS), 1)
+        self._initialise()
+
+    def _initialise(self):
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
+                nn.init.zeros_(module.bias)
+        # residual branches and heads start at zero: the identity and the fill, without normalisation layers
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                nn.init.zeros_(module.second.weight)
+            if isinstance(module, Decoder):
+                nn.init.zeros_(module.head.weight)
+                _set_bias(module.head, [0.0, 0.0, 3.0, -3.0])  # no residual; this scale's fill
+        nn.init.zeros_(self.context.weight)
+        nn.init.zeros_(self.heads.weight)
+        keep = [5.0 if i == CENTRE else 0.0 for i in range(len(NEIGHBOURS))]
+        _set_bias(self.heads, [*_bilinear_logits(), *keep, 2.0, LOG_SCALE_START])
+
+    def forward(self, image: Tensor, depth_m: Tensor, sigma_m: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+        pyramid = self.pyramid(depth_m, sigma_m, camera)
+        log_depth, log_scale, _ = self.estimate(image, pyramid, camera)
+        depth = (log_depth + pyramid.centre).exp()
+        sigma = depth * (log_scale.exp() * LAPLACE_68)
+        return depth[:, 0], sigma[:, 0]
+
+    def pyramid(self, depth_m: Tensor, sigma_m: Tensor, camera: Tensor) -> PromptPyramid:
+        """The prompt (B, H, W), H and W multiples of 32, at every scale; not for autocast."""
+        default = (camera[:, :1] * CANONICAL_DEPTH_PER_FOCAL_PX).log()[:, :, None, None]
+        return build_pyramid(depth_m[:, None], sigma_m[:, None], default, scales=len(self.downs))
+
+    def estimate(self, image: Tensor, pyramid: PromptPyramid, camera: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Log depth (B, 1, H, W) relative to the pyramid's centre, log Laplace scale (B, 1, H, W), and the
+        estimates at strides 4, 8, 16, 32, for losses at every scale.
+        """
+        levels = pyramid.levels
+
+        rgb = (image.permute(0, 3, 1, 2).to(camera.dtype) - GREY) / CONTRAST
+        x = F.relu(self.stem(torch.cat([rgb, pyramid.sparse, pyramid.weight.sqrt()], dim=1)))
+        features = []
+        for i, (down, prompt, stage) in enumerate(zip(self.downs, self.prompts, self.stages, strict=True)):
+            x = down(x) + prompt(levels[i].features())
+            if i == 1:
+                x = x + self.rays(_rays(x, 8, camera))
+            x = stage(F.relu(x))
+            features.append(x)
+        coarser = x + self.context(x.mean((2, 3), keepdim=True))
+
+        estimate = levels[-1].fill
+        estimates = []
+        for i in reversed(range(len(levels))):
+            estimate, coarser = self.decoders[i](features[i], coarser, estimate, levels[i])
+            estimates.append(estimate)
+
+        heads = self.heads(F.relu(self.detail(coarser))).to(camera.dtype)  # autocast ends here
+        upsampling, propagation, trust, log_scale = heads.split(HEADS, dim=1)
+        estimates[-1] = estimate = self._propagated(estimate, propagation)
+        log_depth = _upsampled(estimate, upsampling)
+        trust = F.interpolate(torch.sigmoid(trust), scale_factor=4, mode='nearest')
+        log_depth = log_depth + torch.where(pyramid.weight > 0, trust * (pyramid.sparse - log_depth), 0.0)
+        log_scale = F.interpolate(
+            log_scale.clamp(*LOG_SCALE_RANGE), scale_factor=4, mode='bilinear', align_corners=False
+        )
+        return log_depth, log_scale, estimates[::-1]
+
+    def _propagated(self, estimate: Tensor, logits: Tensor) -> Tensor:
+        """Spatial propagation (CSPN, Cheng et al. 2018) with non-negative weights that sum to one."""
+        weights = _shares(logits)
+        for _ in range(self.config.propagation_steps):
+            estimate = (_neighbourhood(estimate) * weights).sum(1, keepdim=True)
+        return estimate
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(F.relu(self.first(x))))
+
+
+class Decoder(nn.Module):
+    """One scale: the coarser estimate, drawn to this scale's fill and returns, and a learned residual."""
+
+    def __init__(self, width: int, coarser_width: int | None):
+        super().__init__()
+        self.coarsest = coarser_width is None
+        self.lateral = nn.Conv2d(coarser_width or width, width, 1)
+        self.state = nn.Conv2d(STATE_FEATURES, width, 3, padding=1)
+        self.block = ResidualBlock(width)
+        self.head = nn.Conv2d(width, 4, 3, padding=1)
+
+    def forward(self, skip: Tensor, coarser: Tensor, estimate: Tensor, level: PromptLevel) -> tuple[Tensor, Tensor]:
+        coarser = self.lateral(coarser)
+        if not self.coarsest:
+            coarser = F.interpolate(coarser, scale_factor=2, mode='nearest')
+            estimate = F.interpolate(estimate, scale_factor=2, mode='bilinear', align_corners=False)
+        innovation = (level.mean - estimate) * level.mask
+        state = self.state(torch.cat([innovation, level.fill - estimate, level.mask, level.nearest - estimate], dim=1))
+        x = self.block(F.relu(skip + state + coarser))
+        residual, trust, adopt, copy = self.head(x).to(estimate.dtype).split(1, dim=1)
+        estimate = estimate + torch.sigmoid(adopt) * (level.fill - estimate)
+        estimate = estimate + torch.sigmoid(copy) * (level.nearest - estimate)
+        estimate = estimate + 0.5 * torch.sigmoid(trust) * (level.mean - estimate) * level.mask
+        return estimate + residual, x
+
+
+def _shares(logits: Tensor) -> Tensor:
+    """Softmax over channels; bounded logits need no maximum taken off, which exported graphs are slow at."""
+    weights = logits.clamp(-15, 15).exp()
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _neighbourhood(x: Tensor) -> Tensor:
+    """(B, 1, h, w) -> (B, 9, h, w): every cell's 3x3 neighbourhood in the order of NEIGHBOURS, edges repeated."""
+    height, width = x.shape[-2:]
+    padded = F.pad(x, (1, 1, 1, 1), mode='replicate')
+    return torch.cat([padded[:, :, 1 + r : 1 + r + height, 1 + c : 1 + c + width] for r, c in NEIGHBOURS], dim=1)
+
+
+def _upsampled(estimate: Tensor, logits: Tensor) -> Tensor:
+    """Factor 4: each pixel is a convex combination of the four cells that bilinear interpolation would use.
+
+    After RAFT (Teed & Deng 2020), with the taps of the pixel's own quadrant only. logits: (B, 4 taps x 4 pixels of
+    the quadrant x 4 quadrants, h, w).
+    """
+    batch, _, height, width = logits.shape
+    cells = _neighbourhood(estimate)
+    taps = torch.cat([cells[:, i : i + 1] for i in _QUADRANT_TAPS], dim=1).reshape(batch, 4, 1, 4, height, width)
+    weights = logits.clamp(-15, 15).exp().reshape(batch, 4, 4, 4, height, width)
+    pixels = ((weights * taps).sum(1) / weights.sum(1)).reshape(batch, 16, height, width)
+    return F.pixel_shuffle(F.pixel_shuffle(pixels, 2), 2)
+
+
+def _quadrant_taps() -> list[int]:
+    """Index into NEIGHBOURS of tap t of quadrant q, tap-major: own cell, vertical, horizontal, diagonal neighbour."""
+    taps = []
+    for row, column in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        for quadrant_row in (-1, 1):
+            for quadrant_column in (-1, 1):
+                taps.append(NEIGHBOURS.index((row * quadrant_row, column * quadrant_column)))
+    return taps
+
+
+_QUADRANT_TAPS = _quadrant_taps()
+
+
+def _bilinear_logits() -> list[float]:
+    """Logits (taps, pixels of the quadrant, quadrants), flat, that make `_upsampled` bilinear interpolation."""
+    logits = torch.empty(4, 4, 4)
+    for pixel in range(4):
+        for quadrant in range(4):
+            place = [2 * (quadrant >> 1) + (pixel >> 1), 2 * (quadrant & 1) + (pixel & 1)]
+            far_row, far_column = (abs((p + 0.5) / 4 - 0.5) for p in place)
+            shares = [
+                (1 - far_row) * (1 - far_column),
+                far_row * (1 - far_column),
+                (1 - far_row) * far_column,
+                far_row * far_column,
+            ]
+            logits[:, pixel, quadrant] = torch.tensor(shares).log()
+    return logits.flatten().tolist()
+
+
+def _rays(x: Tensor, stride: int, camera: Tensor) -> Tensor:
+    """(B, 2, h, w): tangents of the viewing angle of every cell: where the horizon and the floor are."""
+    height, width = x.shape[-2:]
+    rows = (torch.arange(height, device=x.device, dtype=camera.dtype) + 0.5) * stride - 0.5
+    columns = (torch.arange(width, device=x.device, dtype=camera.dtype) + 0.5) * stride - 0.5
+    fx, fy, cx, cy = (value[:, :, None, None] for value in camera.split(1, dim=1))
+    zeros = torch.zeros_like(x[:, :1])
+    return torch.cat([(columns - cx) / fx + zeros, (rows[:, None] - cy) / fy + zeros], dim=1)
+
+
+def _set_bias(layer: nn.Conv2d, values: list[float]):
+    with torch.no_grad():
+        layer.bias.copy_(torch.tensor(values))

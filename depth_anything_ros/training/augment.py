@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What changes a frame without changing its depth: crop, zoom, mirror, light and camera faults."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from depth_anything_ros.training.shards import Sample
+
+
+def cropped(rng: np.random.Generator, sample: Sample, height: int, width: int, most_shrinking: float = 1.0) -> Sample:
+    """A random window, shrunk by a random factor of 1 to `most_shrinking` as far as it fits, to (height, width)."""
+    full_height, full_width = sample.depth_m.shape
+    fits = min(full_height / height, full_width / width)
+    factor = float(rng.uniform(min(1.0, fits), max(min(most_shrinking, fits), min(1.0, fits))))
+    rows, columns = min(round(height * factor), full_height), min(round(width * factor), full_width)
+    top, left = int(rng.integers(full_height - rows + 1)), int(rng.integers(full_width - columns + 1))
+    image = sample.image_rgb[top : top + rows, left : left + columns]
+    depth = sample.depth_m[top : top + rows, left : left + columns]
+    fx, fy, cx, cy = sample.intrinsics
+    sx, sy = width / columns, height / rows
+    if (rows, columns) != (height, width):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+    intrinsics = np.array(
+        [fx * sx, fy * sy, (cx - left + 0.5) * sx - 0.5, (cy - top + 0.5) * sy - 0.5], dtype=np.float32
+    )
+    return Sample(image, depth, intrinsics)
+
+
+def mirrored(sample: Sample) -> Sample:
+    """Left and right exchanged."""
+    fx, fy, cx, cy = sample.intrinsics
+    width = sample.depth_m.shape[1]
+    return Sample(
+        sample.image_rgb[:, ::-1], sample.depth_m[:, ::-1], np.array([fx, fy, width - 1 - cx, cy], dtype=np.float32)
+    )
+
+
+def photographed(rng: np.random.Generator, image_rgb: np.ndarray) -> np.ndarray:
+    """Exposure, white balance, gamma, blur, sensor noise and compression of some other camera."""
+    image = image_rgb.astype(np.float32)
+    image = image * np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
+    if rng.random() < 0.5:
+        image = 255 * np.clip(image / 255, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.25)))
+    if rng.random() < 0.1:
+        image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    if rng.random() < 0.3:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.2)))
+    if rng.random() < 0.6:
+        image = image + rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(0, 8))
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    if rng.random() < 0.2:
+        _, packed = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 95))])
+        image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return image

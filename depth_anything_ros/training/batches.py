@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches for training: batch k of a process is a function of the seed and k, so that a resumed run sees what it
+would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from depth_anything_ros.training.augment import cropped, mirrored, photographed
+from depth_anything_ros.training.config import DataConfig
+from depth_anything_ros.training.sensors import Frame, simulate
+from depth_anything_ros.training.shards import Sample, ShardSet, read_rgbd_folder, split_tenth
+
+LEAST_KNOWN = 0.2  # of a crop's depth
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What the network takes, and the truth.
+
+    image (B, H, W, 3) uint8; prompt_m, sigma_m (B, H, W) float32, 0 where empty; camera (B, 4); target_m (B, H, W)
+    float32, 0 where unknown; beyond (B, H, W) bool: known to be beyond any range (sky).
+    """
+
+    image: Tensor
+    prompt_m: Tensor
+    sigma_m: Tensor
+    camera: Tensor
+    target_m: Tensor
+    beyond: Tensor
+    kinds: tuple[str, ...]
+
+    def to(self, device: str) -> Batch:
+        tensors = (self.image, self.prompt_m, self.sigma_m, self.camera, self.target_m, self.beyond)
+        return Batch(*(tensor.to(device) for tensor in tensors), self.kinds)
+
+
+class TrainingBatches(Dataset):
+    """Map-style: index = step. Use with batch_size=None."""
+
+    def __init__(self, config: DataConfig, batch: int, steps: int, seed: int, rank: int = 0):
+        self.config, self.batch, self.steps, self.seed, self.rank = config, batch, steps, seed, rank
+        self.rendered = ShardSet(config.shards)
+        self.recorded: list[Sample] = []
+        if config.rgbd:
+            self.recorded, _ = split_tenth(read_rgbd_folder(config.rgbd, config.rgbd_intrinsics))
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        cv2.setNumThreads(1)
+        rng = np.random.default_rng([self.seed, step, self.rank])
+        crops = self.config.crops
+        height, width = crops[int(rng.integers(len(crops)))]
+        return collate([self._item(rng, height, width) for _ in range(self.batch)])
+
+    def _item(self, rng, height: int, width: int):
+        while True:
+            recorded = bool(self.recorded) and rng.random() < self.config.rgbd_share
+            if recorded:
+                sample = cropped(rng, self.recorded[int(rng.integers(len(self.recorded)))], height, width, 2.4)
+            else:
+                sample = cropped(rng, self.rendered[int(rng.integers(len(self.rendered)))], height, width)
+            if np.isfinite(sample.depth_m).mean() > LEAST_KNOWN:
+                break
+        if rng.random() < 0.5:
+            sample = mirrored(sample)
+        prompt = simulate(rng, Frame(sample.depth_m, sample.intrinsics), self.config.shares)
+        image = photographed(rng, sample.image_rgb)
+        # a renderer knows that a ray met nothing; a depth camera that says nothing may have met anything
+        beyond = np.zeros_like(sample.depth_m, bool) if recorded else np.isnan(sample.depth_m)
+        return image, prompt, sample, beyond
+
+
+def collate(items) -> Batch:
+    """Items (image, SimulatedPrompt, Sample, beyond) of one size -> Batch; NaN becomes 0, the networks' empty."""
+
+    def stack(arrays) -> Tensor:
+        return torch.from_numpy(np.stack([np.nan_to_num(array, nan=0.0) for array in arrays]))
+
+    return Batch(
+        stack([image for image, *_ in items]),
+        stack([prompt.depth_m for _, prompt, *_ in items]),
+        stack([prompt.sigma_m for _, prompt, *_ in items]),
+        stack([sample.intrinsics for _, _, sample, _ in items]),
+        stack([sample.depth_m for _, _, sample, _ in items]),
+        torch.from_numpy(np.stack([beyond for *_, beyond in items])),
+        tuple(prompt.kind for _, prompt, *_ in items),
+    )

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated sparse metric prompts from exact depth: what LiDARs, ToF cameras and radars would have returned.
+
+Every kind also errs as its sensor does: noise, drop-out, stray returns, calibration error and returns of surfaces
+that the camera does not see. `simulate` draws a kind; each kind is a function of the random generator and a frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+UPRIGHT_SLOPE = 0.002  # of depth from one row to the next
+FEW_UPRIGHT_PX = 100
+
+VLP_32C_DEG = (
+    15, 10.333, 7, 4.667, 3.333, 2.333, 1.667, 1.333, 1, 0.667, 0.333, 0, -0.333, -0.667, -1, -1.333, -1.667,
+    -2, -2.333, -2.667, -3, -3.333, -3.667, -4, -4.667, -5.333, -6.148, -7.254, -8.843, -11.31, -15.639, -25,
+)  # fmt: skip
+
+# degrees, top to bottom: HDL-64E, HDL-32E (nuScenes), VLP-32C, OS1-64, VLP-16 and two small ones
+ELEVATIONS_DEG = {
+    'hdl64': np.concatenate([np.linspace(2, -8.33, 32), np.linspace(-8.83, -24.33, 32)]),
+    'hdl32': np.linspace(10.67, -30.67, 32),
+    'vlp32c': np.array(VLP_32C_DEG),
+    'os1_64': np.linspace(22.5, -22.5, 64),
+    'vlp16': np.linspace(15, -15, 16),
+    'line8': np.linspace(10, -10, 8),
+    'line4': np.linspace(1.6, -1.6, 4),
+}
+
+
+@dataclass(frozen=True)
+class SensorShares:
+    """How often each kind of prompt is drawn in training; relative, not normalised."""
+
+    points: float = 0.24
+    lidar: float = 0.22
+    rows: float = 0.14
+    grid: float = 0.16
+    dense: float = 0.06
+    radar: float = 0.09
+    beam: float = 0.03
+    nothing: float = 0.06
+
+    def draw(self, rng: np.random.Generator) -> str:
+        shares = np.array(list(vars(self).values()))
+        return str(rng.choice(list(vars(self)), p=shares / shares.sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What a sensor ranges: depth_m (H, W) float32 exact, NaN unknown; intrinsics (4,) fx, fy, cx, cy."""
+
+    depth_m: np.ndarray
+    intrinsics: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedPrompt:
+    """depth_m, sigma_m (H, W) float32, NaN where empty; kind: name of the simulation."""
+
+    depth_m: np.ndarray
+    sigma_m: np.ndarray
+    kind: str
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Sizes of the errors of one simulated recording; drawn anew for every frame."""
+
+    noise: float  # standard deviation over depth
+    floor_m: float  # added to it
+    dropout: float  # share of returns lost
+    strays: float  # share of returns at a random depth
+    shift_px: tuple[int, int] = (0, 0)  # calibration error
+    see_through_px: int = 0  # how far behind an edge a displaced sensor sees
+    claimed: float = field(default=1.0)  # sigma that the sensor claims, over the true one
+
+
+def simulate(rng: np.random.Generator, frame: Frame, shares: SensorShares, kind: str | None = None) -> SimulatedPrompt:
+    """A prompt of `kind` (a field of SensorShares; None: drawn by shares). Never reads depth where it is NaN."""
+    kind = kind or shares.draw(rng)
+    if kind == 'nothing':
+        nothing = np.full(frame.depth_m.shape, np.nan, np.float32)
+        return SimulatedPrompt(nothing, nothing, kind)
+    if kind == 'radar':
+        return SimulatedPrompt(*_radar(rng, frame), kind)
+    faults = _draw_faults(rng, kind)
+    seen_m = _displaced(rng, frame.depth_m, faults)
+    if kind == 'grid':
+        depth_m = _grid(rng, seen_m)
+    else:
+        mask = _MASKS[kind](rng, Frame(seen_m, frame.intrinsics))
+        depth_m = np.where(mask, seen_m, np.nan)
+    return SimulatedPrompt(*_measured(rng, depth_m, frame.depth_m, faults), kind)
+
+
+def _draw_faults(rng, kind: str) -> Faults:
+    clean = rng.random() < 0.4
+    worst = {'grid': 0.03, 'dense': 0.02}.get(kind, 0.015)
+    return Faults(
+        noise=0.0 if clean else float(rng.uniform(0, worst)),
+        floor_m=0.0 if clean else float(rng.uniform(0, 0.02)),
+        dropout=float(rng.choice([0, rng.uniform(0, 0.5)])),
+        strays=0.0 if clean else float(rng.choice([0, rng.uniform(0, 0.03)])),
+        shift_px=(0, 0) if rng.random() < 0.6 else tuple(int(s) for s in rng.integers(-2, 3, 2)),
+        see_through_px=int(rng.integers(1, 9)) if kind in ('lidar', 'points') and rng.random() < 0.3 else 0,
+        claimed=float(np.exp(rng.normal(0, 0.4))),
+    )
+
+
+def _displaced(rng, depth_m: np.ndarray, faults: Faults) -> np.ndarray:
+    """Depth as the sensor sees it: shifted by a calibration error, with background showing through near edges."""
+    seen = depth_m
+    if faults.shift_px != (0, 0):
+        seen = np.roll(seen, faults.shift_px, axis=(0, 1))
+    if faults.see_through_px:
+        reach = faults.see_through_px
+        kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
+        if rng.random() < 0.7:  # the sensor stands above the camera: it sees over upper edges
+            kernel[: reach + 1, reach] = 1
+        else:
+            kernel[reach, :: int(rng.choice([-1, 1]))][: reach + 1] = 1
+        behind = cv2.dilate(np.nan_to_num(seen, nan=0.0), kernel)
+        through = (behind > 1.1 * seen) & (rng.random(seen.shape) < 0.4)
+        seen = np.where(through, behind, seen)
+    return seen
+
+
+def _measured(rng, depth_m: np.ndarray, true_m: np.ndarray, faults: Faults) -> tuple[np.ndarray, np.ndarray]:
+    shape = depth_m.shape
+    sigma_m = np.hypot(faults.noise * depth_m, faults.floor_m).astype(np.float32)
+    # a centimetre's floor on a tabletop prompt would drown it
+    sigma_m = np.minimum(sigma_m, 0.05 * depth_m)
+    noisy = depth_m + sigma_m * rng.standard_normal(shape, dtype=np.float32)
+    if faults.strays:
+        low, high = _range(true_m)
+        stray = rng.random(shape) < faults.strays
+        noisy = np.where(stray & ~np.isnan(depth_m), np.exp(rng.uniform(low - 0.7, high + 0.3, shape)), noisy)
+    if faults.dropout:
+        lost = rng.random(shape) < faults.dropout
+        if rng.random() < 0.5:  # whole regions: dark, glossy or transparent surfaces
+            patches = cv2.resize(rng.random((5, 7), dtype=np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+            lost = patches < np.quantile(patches, faults.dropout)
+        noisy = np.where(lost, np.nan, noisy)
+    claimed_m = np.maximum(sigma_m, 0.003 * depth_m) * faults.claimed
+    noisy = np.where(noisy > 0, noisy, np.nan).astype(np.float32)
+    return noisy, np.where(np.isnan(noisy), np.nan, claimed_m).astype(np.float32)
+
+
+def _range(depth_m: np.ndarray) -> tuple[float, float]:
+    """Robust range of log depth."""
+    low, high = np.log(np.nanpercentile(depth_m, [2, 98]))
+    return float(low), float(high)
+
+
+def _points(rng, frame: Frame) -> np.ndarray:
+    pixels = frame.depth_m.size
+    count = np.exp(rng.uniform(np.log(10), np.log(60_000)))
+    return rng.random(frame.depth_m.shape) < min(count / pixels, 0.7)
+
+
+def _lidar(rng, frame: Frame) -> np.ndarray:
+    """Rings of a spinning LiDAR that stands off the camera, rolled and pitched a little; azimuth steps too."""
+    height, width = frame.depth_m.shape
+    fx, fy, cx, cy = frame.intrinsics
+    beams = ELEVATIONS_DEG[str(rng.choice(list(ELEVATIONS_DEG)))]
+    every = int(rng.choice([1, 1, 2, 4])) if len(beams) >= 16 else 1
+    beams = np.radians(beams[int(rng.integers(every)) :: every])
+    x = (np.arange(width, dtype=np.float32) - cx) / fx
+    y = (np.arange(height, dtype=np.float32) - cy) / fy
+    roll = rng.normal(0, 0.03)
+    # the field of view of a crop may lie off the rings: aim the sensor near its middle half of the time
+    aim = 0.0 if rng.random() < 0.5 else float(np.arctan(y[height // 2])) + rng.normal(0, 0.1)
+    nearest = float(np.nanpercentile(frame.depth_m, 5))
+    offset = rng.normal(0, [0.05, 0.12, 0.05]) * min(nearest, 3.0)
+    points_x = x[None, :] * frame.depth_m - offset[0]
+    points_y = y[:, None] * frame.depth_m - offset[1]
+    points_z = frame.depth_m - offset[2]
+    tilted = points_y * np.cos(roll) - points_x * np.sin(roll)
+    elevation = np.arctan2(-tilted, np.hypot(points_x, points_z)) + aim
+    ring = np.interp(elevation, beams[::-1], np.arange(len(beams))[::-1], left=np.nan, right=np.nan)
+    azimuth = np.arctan2(points_x, points_z) / np.radians(rng.choice([0.1, 0.2, 0.4]))
+    mask = np.zeros(frame.depth_m.shape, bool)
+    with np.errstate(invalid='ignore'):
+        drop = np.diff(ring, axis=0)
+        crossed = (np.floor(ring[1:]) != np.floor(ring[:-1])) & (np.abs(drop) < 1)
+        mask[1:] = crossed & np.isfinite(drop)
+        step = np.floor(azimuth[:, 1:]) != np.floor(azimuth[:, :-1])
+        mask[:, 1:] &= step
+    return mask if mask.sum() >= 20 else _rows(rng, frame)
+
+
+def _rows(rng, frame: Frame) -> np.ndarray:
+    """Image rows, evenly spaced or rolled a little: structured light, solid-state LiDARs."""
+    height, width = frame.depth_m.shape
+    lines = int(rng.choice([2, 4, 6, 8, 12, 16, 24, 32, 48]))
+    spacing = height / lines
+    phase = rng.uniform(0, spacing) + rng.normal(0, 0.02) * np.arange(width)[None, :]
+    rows = np.arange(height)[:, None] + phase
+    mask = np.floor(rows / spacing) != np.floor((rows - 1) / spacing)
+    step = int(rng.choice([1, 1, 2, 4]))
+    mask[:, np.arange(width) % step != 0] = False
+    return mask
+
+
+def _grid(rng, depth_m: np.ndarray) -> np.ndarray:
+    """A low-resolution ToF or stereo depth image: one value in the middle of each cell.
+
+    Block values (median-like or mean, which smears edges) or, as PromptDA (2024) does, points of a distorted grid;
+    with a slowly varying bias.
+    """
+    height, width = depth_m.shape
+    step = int(rng.choice([3, 4, 5, 7, 8, 8, 12, 16, 16, 24]))
+    rows, columns = np.arange(step // 2, height, step), np.arange(step // 2, width, step)
+    r, c = np.meshgrid(rows, columns, indexing='ij')
+    out = np.full(depth_m.shape, np.nan, np.float32)
+    way = rng.random()
+    if way < 0.4:  # nearest
+        out[r, c] = depth_m[r, c]
+    elif way < 0.7:  # the grid is distorted: values come from beside where they are put
+        jitter = rng.normal(0, 0.2 * step, (2, *r.shape))
+        out[r, c] = depth_m[
+            np.clip(np.rint(r + jitter[0]), 0, height - 1).astype(int),
+            np.clip(np.rint(c + jitter[1]), 0, width - 1).astype(int),
+        ]
+    else:  # mean of the cell: flying values at edges
+        known = np.isfinite(depth_m).astype(np.float32)
+        total = cv2.blur(np.nan_to_num(depth_m, nan=0.0), (step, step))
+        share = cv2.blur(known, (step, step))
+        out[r, c] = np.where(share > 0.5, total / np.maximum(share, 1e-6), np.nan)[r, c]
+    if rng.random() < 0.5:
+        bias = cv2.resize(
+            rng.normal(0, 0.012, (3, 4)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+        )
+        out *= 1 + bias
+    return out
+
+
+def _dense(rng, frame: Frame) -> np.ndarray:
+    """An RGB-D camera: everything but holes, at edges and in patches."""
+    depth = np.nan_to_num(frame.depth_m, nan=0.0)
+    edge = cv2.morphologyEx(depth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0.1 * depth
+    holes = cv2.resize(rng.random((8, 11), dtype=np.float32), depth.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return (holes > np.quantile(holes, rng.uniform(0.1, 0.7))) & ~(edge & (rng.random() < 0.7))
+
+
+def _beam(rng, frame: Frame) -> np.ndarray:
+    """A single-beam ranger or a planar LiDAR."""
+    height, width = frame.depth_m.shape
+    mask = np.zeros((height, width), bool)
+    if rng.random() < 0.6:
+        for _ in range(int(rng.integers(1, 5))):
+            mask[int(rng.integers(height)), int(rng.integers(width))] = True
+    else:
+        mask[int(rng.integers(height // 4, height)), :: int(rng.choice([1, 2, 4]))] = True
+    return mask
+
+
+_MASKS = {'points': _points, 'lidar': _lidar, 'rows': _rows, 'dense': _dense, 'beam': _beam}
+
+
+def _radar(rng, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Few returns at a range that is right, in a direction that is not: wide in elevation; clutter besides.
+
+    Mostly of upright things: the ground reflects a radar's pulse away.
+
+    The claimed sigma grows with range as an elevation error on ground seen from a vehicle does (projection/radar.py).
+    """
+    height, width = frame.depth_m.shape
+    fx, fy = frame.intrinsics[:2]
+    depth_m = np.full((height, width), np.nan, np.float32)
+    rows, columns = np.nonzero(_upright(frame.depth_m))
+    if len(rows) < FEW_UPRIGHT_PX or rng.random() < 0.2:
+        rows, columns = np.nonzero(np.isfinite(frame.depth_m))
+    count = int(np.exp(rng.uniform(np.log(5), np.log(300))))
+    chosen = rng.integers(0, len(rows), count)
+    range_m = frame.depth_m[rows[chosen], columns[chosen]] + rng.normal(0, rng.uniform(0.02, 0.3), count)
+    low, high = _range(frame.depth_m)
+    ghosts = rng.random(count) < rng.uniform(0, 0.3)
+    range_m = np.where(ghosts, np.exp(rng.uniform(low, high + 0.3, count)), range_m)
+    azimuth_px, elevation_px = fx * np.radians(rng.uniform(0.2, 1.5)), fy * np.radians(rng.uniform(0.5, 5))
+    rows = np.rint(rows[chosen] + rng.normal(0, elevation_px, count)).astype(int)
+    columns = np.rint(columns[chosen] + rng.normal(0, azimuth_px, count)).astype(int)
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (range_m > 0)
+    depth_m[rows[inside], columns[inside]] = range_m[inside]
+    spread_m = np.minimum(depth_m**2 * np.radians(1.5) / 1.5, 0.5 * depth_m)
+    return depth_m, np.hypot(0.25, spread_m).astype(np.float32) * np.float32(np.exp(rng.normal(0, 0.2)))
+
+
+def _upright(depth_m: np.ndarray) -> np.ndarray:
+    """(H, W) bool: depth hardly changes from row to row, as on walls, posts and vehicles and unlike on the ground."""
+    upright = np.zeros(depth_m.shape, bool)
+    with np.errstate(invalid='ignore'):
+        upright[1:] = np.abs(np.diff(np.log(depth_m), axis=0)) < UPRIGHT_SLOPE
+    return upright
