@@ -58,7 +58,7 @@ def organised_cloud(
 
 
 def remove_flying_pixels(depth_m: np.ndarray, camera: CameraModel, config: FlyingPixelConfig) -> np.ndarray:
-    """(H, W) float32 depth, positive or NaN -> a copy with NaN where a pixel hangs between a nearer and a farther surface.
+    """(H, W) float32 depth, positive or NaN -> a copy with NaN where a pixel hangs between a near and a far surface.
 
     Interpolation across an edge leaves ramps: flat, one to `width_px` pixels in between, flat. A pixel goes where along
     its row or column inverse depth jumps across it, itself well between, while both sides beyond the jump
