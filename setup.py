@@ -37,6 +37,7 @@ ROS = [
 EXTRAS = {
     'torch': ['torch', 'safetensors'],
     'onnx': ['onnxruntime'],
+    'train': ['torch', 'safetensors', 'matplotlib'],
     'export': ['torch', 'safetensors', 'onnx', 'onnxscript', 'onnxruntime'],
     'bags': ['rosbags'],
     'report': ['matplotlib', 'scipy'],

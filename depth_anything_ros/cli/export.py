@@ -3,31 +3,23 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from pathlib import Path
 
+HELP = 'Export a model to ONNX and show that it gives what torch gives, or leave nothing behind.'
 EPILOG = """
 Without --output the graph goes beside the card, which then names it.
 
-Example: depth_anything_ros export prompt_depth_small --output /tmp/prompt_depth_small.onnx
+Example: depth_anything_ros export prompt_depth_small --output prompt_depth_small.onnx
 """
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(
-        'export',
-        help='export a model to ONNX',
-        description='Export a model to ONNX and show that it gives what torch gives, or leave nothing behind.',
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser) -> None:
     parser.add_argument('model', help='name of a model, or the path of its card')
     parser.add_argument('--output', type=Path, metavar='FILE', help='where to write the graph')
-    return parser
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args) -> int:
     from depth_anything_ros.core.errors import MissingExtra
     from depth_anything_ros.networks.card import find_card, load_card, save_card, weight_file
 

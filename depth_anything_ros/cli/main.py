@@ -85,21 +85,17 @@ def split_ros_arguments(argv: list[str]) -> tuple[list[str], list[str]]:
 
 def _add_command(subparsers, name: str, text: str) -> None:
     module = importlib.import_module(f'depth_anything_ros.cli.{name.replace("-", "_")}')
-    if hasattr(module, 'add_parser'):  # a command that brings commands of its own
-        parser = module.add_parser(subparsers)
-    else:
-        documentation = textwrap.dedent(getattr(module, 'EPILOG', '')).strip('\n')
-        parser = subparsers.add_parser(
-            name,
-            help=text,
-            description=module.HELP,
-            epilog=documentation,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(parser)
-    if parser is not None:
-        parser.add_argument('--debug', action='store_true', default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        parser.set_defaults(run=module.run)
+    documentation = textwrap.dedent(getattr(module, 'EPILOG', '')).strip('\n')
+    parser = subparsers.add_parser(
+        name,
+        help=text,
+        description=module.HELP,
+        epilog=documentation,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    parser.add_argument('--debug', action='store_true', default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.set_defaults(run=module.run)
 
 
 def failed(error: BaseException, debug: bool) -> int:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+HELP = 'Train the sparse-prompt network as a YAML configuration says.'
 EPILOG = """
 A run that was killed goes on from its last checkpoint when the same command is given again.
 Shards come from: python -m depth_anything_ros.training.render_procedural SHARDS --count 3000
@@ -15,24 +15,16 @@ Example: depth_anything_ros train models/training/prompt_depth_small.yaml --outp
 """
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(
-        'train',
-        help='train the default network',
-        description='Train the sparse-prompt network as a YAML configuration says.',
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser) -> None:
     parser.add_argument('config', type=Path, help='YAML of TrainingConfig; what it leaves out has its default')
     parser.add_argument('--output', metavar='DIR', help='checkpoints, curves and metrics')
     parser.add_argument('--shards', metavar='DIR', help='shards to train on')
     parser.add_argument('--validation-shards', metavar='DIR', help='shards to evaluate on')
     parser.add_argument('--rgbd', metavar='DIR', help='folder of *_color.jpg + *_depth_mm.png to train on')
     parser.add_argument('--steps', type=int, help='length of the run, if not as configured')
-    return parser
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args) -> int:
     from rich.console import Console
 
     from depth_anything_ros.core.errors import MissingExtra
