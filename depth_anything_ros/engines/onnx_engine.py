@@ -33,8 +33,11 @@ class OnnxEngine:
             raise CheckpointError(f'{card.name}: its card names no ONNX file; make one with depth_anything_ros export')
         path = verified_path(card, card.onnx)
         providers = [name for name in PREFERRED_PROVIDERS if name in onnxruntime.get_available_providers()]
+        options = onnxruntime.SessionOptions()
+        # idle threads that spin for the next frame would take the cores from everything else on the robot
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
-            self._session = onnxruntime.InferenceSession(str(path), providers=providers)
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
             raise EngineError(f'{path}: ONNX Runtime cannot load it: {error}') from error
         inputs = tuple(value.name for value in self._session.get_inputs())

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from depth_anything_ros.core.calibration import Calibration
@@ -23,6 +22,7 @@ from depth_anything_ros.ros.parameters import Parameters
 from depth_anything_ros.ros.spinning import run_node
 from depth_anything_ros.ros.sync import Bundle, FrameSync
 from depth_anything_ros.ros.transforms import TransformSource
+from depth_anything_ros.ros.worker import Worker
 
 LOOK_AGAIN_S = 0.02  # a waiting frame is looked at this often when no message comes
 
@@ -44,8 +44,6 @@ class DepthNode(LifecycleNode):
         self._estimator: DepthEstimator | None = None
         self._inputs: Inputs | None = None
         self._time_jumped = False
-        # its own group: inference takes long, and messages and transforms must go on arriving meanwhile
-        self._work_group = MutuallyExclusiveCallbackGroup()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         config = self.parameters.config
@@ -74,16 +72,13 @@ class DepthNode(LifecycleNode):
             on_jump=self._on_time_jump,
             on_warn=self.health.warned,
         )
-        self._new_message = self.create_guard_condition(self._work, self._work_group)
+        self._worker = Worker(self._work, LOOK_AGAIN_S)
         try:
-            self._inputs = Inputs(self, config.input, self._sync, self.health, self._new_message.trigger)
+            self._inputs = Inputs(self, config.input, self._sync, self.health, self._worker.wake)
         except DepthError as error:
             self.get_logger().error(f'cannot activate: {error}')
-            self.destroy_guard_condition(self._new_message)
+            self._worker.close()
             return TransitionCallbackReturn.FAILURE
-        self._look_again = self.create_timer(
-            LOOK_AGAIN_S, self._work, self._work_group, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
         self.health.active = True
         return super().on_activate(state)
 
@@ -100,9 +95,23 @@ class DepthNode(LifecycleNode):
         self._release()
         return super().on_shutdown(state)
 
+    def destroy_node(self) -> None:
+        self._stop_listening()  # the worker's thread uses what is about to go
+        super().destroy_node()
+
     def _work(self) -> None:
-        """One frame, if one is ready: the newest."""
-        config = self.parameters.config
+        """One frame, if one is ready: the newest. In the worker's thread, so that messages go on arriving."""
+        try:
+            self._take_and_answer(self.parameters.config)
+        except TransformUnavailable as error:
+            self.health.dropped('no transform', str(error))
+        except DepthError as error:
+            self.health.dropped(type(error).__name__, f'{image_topic(self, self.parameters.config.input)}: {error}')
+        except Exception as error:  # a fault of ours costs this frame, not the robot's depth
+            self.health.dropped('internal error', repr(error))
+            self.get_logger().error(traceback.format_exc(), throttle_duration_sec=5.0)
+
+    def _take_and_answer(self, config: DepthNodeConfig) -> None:
         if self._time_jumped:  # here, not where it was noticed: an estimate may have been under way then
             self._time_jumped = False
             self._estimator.reset()
@@ -114,15 +123,10 @@ class DepthNode(LifecycleNode):
         )
         if bundle is None:
             return
-        if not self._outputs.wanted():
-            self.health.idle()
-            return
-        try:
+        if self._outputs.wanted():
             self._answer(bundle, config)
-        except TransformUnavailable as error:
-            self.health.dropped('no transform', str(error))
-        except DepthError as error:
-            self.health.dropped(type(error).__name__, f'{image_topic(self, config.input)}: {error}')
+        else:
+            self.health.idle()
 
     def _answer(self, bundle: Bundle, config: DepthNodeConfig) -> None:
         clock = StageClock()
@@ -151,8 +155,7 @@ class DepthNode(LifecycleNode):
             return
         self._inputs.close()
         self._inputs = None
-        self.destroy_timer(self._look_again)
-        self.destroy_guard_condition(self._new_message)
+        self._worker.close()
 
     def _release(self) -> None:
         if self._estimator is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run nodes in a process: threads, autostart, and an end that bears Ctrl-C as often as it comes.
+"""Run nodes in a process: autostart, and an end that bears Ctrl-C as often as it comes.
 
 Under `ros2 launch` it comes twice, from the terminal and from launch. rclpy's own handlers would tear the context down
 in the middle of a publish, so signals only set an event here, and the code that watches it winds down in order.
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -22,7 +22,6 @@ from rclpy.signals import SignalHandlerOptions
 from depth_anything_ros.core.errors import DepthError
 from depth_anything_ros.ros.environment import prepare_middleware
 
-THREADS = 3  # messages, transforms, inference
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -61,12 +60,11 @@ def run_node(make_node, args: list[str] | None = None) -> int:
                 node.get_logger().warning(warning)
             if node.parameters.config.autostart and not autostart(node):
                 return 1
-            executor = MultiThreadedExecutor(THREADS)
+            executor = SingleThreadedExecutor()  # long work has a thread of its own; this costs a quarter per callback
             executor.add_node(node)
             with contextlib.suppress(ExternalShutdownException):
                 while not stop.is_set() and rclpy.ok():
                     executor.spin_once(timeout_sec=0.5)
-            finish_callbacks(executor)
             node.trigger_shutdown()
             executor.shutdown()
             return 0
@@ -80,16 +78,6 @@ def autostart(node) -> bool:
         node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         and node.trigger_activate() == TransitionCallbackReturn.SUCCESS
     )
-
-
-def finish_callbacks(executor: MultiThreadedExecutor) -> None:
-    """Wait for the callbacks under way; nothing new is started.
-
-    rclpy's own shutdown destroys the executor's guard condition first, and callbacks that end after that complain.
-    """
-    pool = getattr(executor, '_executor', None)
-    if pool is not None:
-        pool.shutdown(wait=True)
 
 
 @contextlib.contextmanager
