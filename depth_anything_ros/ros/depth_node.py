@@ -35,15 +35,15 @@ class DepthNode(LifecycleNode):
 
     def __init__(self, node_name: str = 'depth_node', **kwargs):
         super().__init__(node_name, **kwargs)
+        self._estimator: DepthEstimator | None = None
+        self._inputs: Inputs | None = None
+        self._time_jumped = False
         self.parameters = Parameters(self, DepthNodeConfig(), self._on_parameters)
         config = self.parameters.config
         self.health = Health(
             self, image_topic=image_topic(self, config.input), expects_prompt=bool(source_names(config.input))
         )
         self.health.active = False
-        self._estimator: DepthEstimator | None = None
-        self._inputs: Inputs | None = None
-        self._time_jumped = False
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         config = self.parameters.config
