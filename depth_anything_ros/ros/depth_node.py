@@ -150,9 +150,9 @@ class DepthNode(LifecycleNode):
         self._time_jumped = True
 
     def _stop_listening(self) -> None:
-        self.health.active = False
         if self._inputs is None:
             return
+        self.health.active = False
         self._inputs.close()
         self._inputs = None
         self._worker.close()
