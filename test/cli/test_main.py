@@ -89,7 +89,7 @@ def test_a_bug_is_not_hidden(monkeypatch):
     [
         (MissingExtra('rosbags', 'bags', 'reading a recording'), "pip install 'depth_anything_ros[bags]'"),
         (ModuleNotFoundError("No module named 'rclpy'", name='rclpy'), 'needs ROS 2'),
-        (PermissionError(13, 'Permission denied', '/root/x'), 'Permission denied'),
+        (PermissionError(13, 'Permission denied', '/locked/x'), 'Permission denied'),
     ],
 )
 def test_what_is_missing_is_said_with_what_to_do(monkeypatch, capsys, error, said):
