@@ -34,16 +34,3 @@ def test_without_wakes_it_looks_again_and_after_close_it_does_not():
     while rounds.acquire(blocking=False):
         pass
     assert not rounds.acquire(timeout=0.1)
-
-
-def test_waiting_costs_no_processor_time():
-    busy = threading.Event()
-    worker = Worker(lambda: busy.wait(1.0), again_s=0.01)
-    for _ in range(50):
-        worker.wake()
-    before = time.process_time()
-    time.sleep(0.5)
-    spent_s = time.process_time() - before
-    busy.set()
-    worker.close()
-    assert spent_s < 0.25
