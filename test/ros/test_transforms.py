@@ -100,7 +100,7 @@ def test_a_transform_that_is_not_there_yet_is_not_ready_and_nobody_waits(ros, ro
     assert not source.ready('camera', SECOND, [('lidar', later)], 'odom')
     with pytest.raises(TransformUnavailable, match='base') as caught:
         source.camera_from_sensor('camera', SECOND, 'lidar', later, 'odom')
-    assert time.monotonic() - start < 0.05
+    assert time.monotonic() - start < 0.5
     assert caught.value.late_ns == SECOND // 10
     robot.send('odom', 'base', (12, 0, 0), later)
     assert robot.heard(ros, source, [('lidar', later)], 'odom')
