@@ -36,9 +36,11 @@ ROS = [
 
 EXTRAS = {
     'torch': ['torch', 'safetensors'],
+    'models': ['torch', 'safetensors', 'transformers', 'huggingface_hub'],
     'onnx': ['onnxruntime'],
     'train': ['torch', 'safetensors', 'matplotlib'],
     'export': ['torch', 'safetensors', 'onnx', 'onnxscript', 'onnxruntime'],
+    'tensorrt-rtx': [f'tensorrt-rtx-cu12; {WHEELS}', 'cuda-bindings', 'onnx'],
     'bags': ['rosbags'],
     'report': ['matplotlib', 'scipy'],
     'cloud': ['trimesh'],

@@ -64,8 +64,14 @@ def test_the_constraints_hold_every_requirement(repository):
     assert read_requirements(repository) <= pinned
 
 
-# Distributions that are not called like the module they bring.
-DISTRIBUTION = {'cv2': 'opencv-python-headless', 'mathutils': 'bpy', 'yaml': 'PyYAML'}
+# Distributions that are not called like the module they bring; CuPy serves where cuda-bindings would.
+DISTRIBUTION = {
+    'cuda': 'cuda-bindings',
+    'cupy': 'cuda-bindings',
+    'cv2': 'opencv-python-headless',
+    'mathutils': 'bpy',
+    'yaml': 'PyYAML',
+}
 
 
 def imported(path: Path) -> set[str]:

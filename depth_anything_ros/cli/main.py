@@ -28,6 +28,7 @@ COMMANDS = {
     'parameters': "print depth_node's parameters",
     'train': 'train the default network',
     'export': 'export a model to ONNX',
+    'build-engine': 'build a TensorRT engine from an exported model',
 }
 ROS_PACKAGES = ('rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'rosgraph_msgs', 'geometry_msgs', 'diagnostic_msgs')
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
