@@ -70,8 +70,8 @@ class _Collected:
 def find_tensorrt(flavour: str = 'auto') -> TensorRT:
     """The TensorRT that is installed; 'auto' prefers TensorRT, which the Jetson has, over TensorRT-RTX.
 
-    Raises ConfigError for an unknown flavour, MissingExtra or EngineError where none is installed, EngineError where one
-    is installed but can't be loaded.
+    Raises ConfigError for an unknown flavour, MissingExtra or EngineError where none is installed, EngineError where
+    one is installed but can't be loaded.
     """
     if flavour not in ('auto', *FLAVOURS):
         raise ConfigError(f'tensorrt: expected auto, {" or ".join(FLAVOURS)}; got {flavour!r}')
