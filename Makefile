@@ -10,7 +10,7 @@ COLCON := build/colcon
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: help demo test lint format colcon clean
+.PHONY: help demo test parity lint format colcon clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -22,6 +22,9 @@ demo: $(VENV)/.installed tf2_msgs  ## Play the supplied recording through the re
 
 test: lint tf2_msgs  ## Lint, then the whole test suite, the same that CI runs
 	@$(RUN)/python -m pytest
+
+parity: $(VENV)/.installed  ## Full-size networks against the official outputs in ../shared/golden: 10 GB, many minutes
+	@$(RUN)/python -m pytest -m parity
 
 lint: $(VENV)/.installed  ## Check style and format
 	@$(RUN)/ruff check .

@@ -36,7 +36,8 @@ ROS = [
 
 EXTRAS = {
     'torch': ['torch', 'safetensors'],
-    'models': ['torch', 'safetensors', 'transformers', 'huggingface_hub'],
+    'models': ['torch', 'safetensors', 'transformers'],
+    'hub': ['huggingface_hub'],
     'onnx': ['onnxruntime'],
     'train': ['torch', 'safetensors', 'matplotlib'],
     'export': ['torch', 'safetensors', 'onnx', 'onnxscript', 'onnxruntime'],

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the files that come with the package: model cards and weights, parameters, launch files, recordings."""
+"""Finds the files that come with the package (model cards and weights, parameters, launch files, recordings) and the
+folder of those that are fetched or made later."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from depth_anything_ros.core.errors import DepthError
 
 PACKAGE = 'depth_anything_ros'
+CACHE_VARIABLE = 'DEPTH_ANYTHING_ROS_CACHE'
 
 
 class MissingResource(DepthError, FileNotFoundError):
@@ -30,6 +33,16 @@ def resource(*parts: str) -> Path:
     raise MissingResource(
         f'{"/".join(parts)} is not among the files of {PACKAGE} (searched: {searched}); install the package again'
     )
+
+
+def cache_folder(*parts: str) -> Path:
+    """Where fetched weights and built engines go: $DEPTH_ANYTHING_ROS_CACHE, or depth_anything_ros in the user's cache
+    (XDG base directories). Not made here."""
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        return Path(given).expanduser().joinpath(*parts)
+    xdg = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
+    return xdg.joinpath(PACKAGE, *parts)
 
 
 def resource_roots(module: Path) -> list[Path]:

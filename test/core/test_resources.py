@@ -4,7 +4,7 @@
 import pytest
 
 from depth_anything_ros.core.errors import DepthError
-from depth_anything_ros.core.resources import PACKAGE, resource, resource_roots
+from depth_anything_ros.core.resources import PACKAGE, cache_folder, resource, resource_roots
 
 
 def installed_under(prefix, *to_packages):
@@ -39,3 +39,18 @@ def test_what_is_missing_is_named_with_the_places_searched(repository):
         resource('models', 'no-such-card.yaml')
     assert str(repository) in str(error.value)
     assert isinstance(error.value, FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ('own', 'xdg', 'expected'),
+    [
+        ('/own', '/xdg', '/own/models'),
+        ('', '/xdg', f'/xdg/{PACKAGE}/models'),
+        ('', '', f'/home/me/.cache/{PACKAGE}/models'),
+    ],
+)
+def test_fetched_files_go_where_the_environment_says(monkeypatch, own, xdg, expected):
+    monkeypatch.setenv('HOME', '/home/me')
+    monkeypatch.setenv('DEPTH_ANYTHING_ROS_CACHE', own)
+    monkeypatch.setenv('XDG_CACHE_HOME', xdg)
+    assert str(cache_folder('models')) == expected

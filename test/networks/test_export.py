@@ -48,7 +48,7 @@ def test_the_file_does_not_tell_where_it_was_made(graph):
 
 
 def test_outside_the_tolerance_nothing_is_left_behind(graph, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, '_write', lambda network, path: shutil.copy(graph, path))
+    monkeypatch.setattr(export, '_write', lambda network, path, size: shutil.copy(graph, path))
     export.export_onnx(tiny_network(), tmp_path / 'good.onnx')
     monkeypatch.setattr(export, 'TOLERANCE', 0.0)
     with pytest.raises(EngineError, match='differs from torch'):
