@@ -24,6 +24,7 @@ outputs (--output), by extension; several may be given:
 examples:
   depth_anything_ros infer room.jpg --prompt tof.png --camera 615,615,320,240 --output depth.npy cloud.ply view.jpg
   depth_anything_ros infer road.png --prompt lidar.npz --kind lidar --camera rig.yaml --output depth.png
+  depth_anything_ros infer dome.jpg --prompt range.png --camera equirectangular --output cloud.ply
 """
 ENDINGS = ('.npy', '.png', '.ply', '.jpg')
 STAMP_NS = 1_000_000_000  # a file has no time; everything is of one moment
@@ -37,7 +38,9 @@ def add_arguments(parser) -> None:
         '--prompt-scale', type=float, metavar='S', help='metres per unit of the prompt (.png: 0.001, .npy: 1)'
     )
     parser.add_argument('--kind', choices=KINDS, help="what measured it (default: lidar at the image's size, else tof)")
-    parser.add_argument('--camera', help='fx,fy,cx,cy in pixels, or a calibration YAML (default: a 60 degree guess)')
+    parser.add_argument(
+        '--camera', help='fx,fy,cx,cy in pixels, equirectangular, or a calibration YAML (default: a 60 degree guess)'
+    )
     add_model_arguments(parser)
     parser.add_argument('--output', type=Path, nargs='+', required=True, metavar='OUT')
 
@@ -56,7 +59,7 @@ def run(args) -> int:
         camera = assumed_camera(width, height)
         note(f'no --camera: a horizontal field of view of {ASSUMED_FOV_DEG:g} degrees is assumed')
     prompts = () if args.prompt is None else (_prompt(args, width, height),)
-    observation = Observation(image_rgb, camera, STAMP_NS, depth_prompts=prompts)
+    observation = Observation(image_rgb, camera, STAMP_NS, depth_prompts=prompts, camera_known=bool(args.camera))
     if camera.is_distorted and not camera.is_equirectangular:
         observation = _rectified(observation)
         note('the lens distorts: depth and pictures are of the rectified image')

@@ -26,7 +26,7 @@ class Mode(str, Enum):
     """Where the metric scale of a DepthFrame comes from."""
 
     PROMPTED = 'prompted'  # from the returns of this very frame
-    SCALED = 'scaled'  # relative network, or prompt lost: the last good scale, with its age
+    SCALED = 'scaled'  # prompt lost: the last good scale, with its age
     MONO = 'mono'  # from the image alone
 
 
@@ -103,7 +103,8 @@ class Sweep:
 class DepthPrompt:
     """A low- or full-resolution depth image that measures what the camera sees (ToF, ARKit, stereo).
 
-    depth_m (h, w) float32 z-depth, NaN = unknown, aligned to the image's field of view (pixel grids scale).
+    depth_m (h, w) float32 depth as the camera means it (z; range for a panorama), NaN = unknown, aligned to the
+    image's field of view (pixel grids scale).
     """
 
     depth_m: np.ndarray
@@ -124,6 +125,7 @@ class Observation:
 
     image_rgb (H, W, 3) uint8; camera describes exactly this image; map_from_camera: pose, or None.
     seen (H, W) bool: False where a rectified image has no content; None: everywhere.
+    camera_known False: the camera is a guess, good enough to place prompts; networks are told that there is none.
     """
 
     image_rgb: np.ndarray
@@ -133,6 +135,7 @@ class Observation:
     depth_prompts: tuple[DepthPrompt, ...] = ()
     map_from_camera: RigidTransform | None = None
     seen: np.ndarray | None = None
+    camera_known: bool = True
 
     def __post_init__(self):
         expected = (self.camera.height, self.camera.width, 3)
@@ -141,6 +144,11 @@ class Observation:
                 f'image: expected {expected} uint8 to match its camera,'
                 f' got {self.image_rgb.shape} {self.image_rgb.dtype}'
             )
+
+    @property
+    def network_camera(self) -> CameraModel | None:
+        """What a network is told of the camera: None where it would be a guess."""
+        return self.camera if self.camera_known else None
 
 
 @dataclass(frozen=True)

@@ -16,25 +16,35 @@ from depth_anything_ros.projection.conditioning import ConditionedPrompt
 class Prediction:
     """depth_m, sigma_m (H, W) float32 at the image's size, NaN = unknown.
 
-    metric False: depth_m holds relative disparity instead (larger is nearer) and sigma_m is ignored; the pipeline
-    aligns it to the returns.
+    metric False: depth_m holds relative disparity instead (larger is nearer), which the pipeline aligns to the
+    returns. prompted False: the network was not given the returns, so that they can correct its depth afterwards.
+    relative_sigma: None where sigma_m is the network's own; else its typical error as a share of depth, and sigma_m
+    is NaN.
     """
 
     depth_m: np.ndarray
     sigma_m: np.ndarray
     metric: bool = True
+    prompted: bool = True
+    relative_sigma: float | None = None
 
 
 class Engine(Protocol):
-    """Runs one model. Resizing, normalisation and upsampling are inside, so that all engines are given the same."""
+    """Runs one model. Resizing, normalisation and upsampling are inside, so that all engines are given the same.
+
+    camera: which images the model is for: pinhole, equirectangular or any.
+    """
 
     name: str
     model: str
+    camera: str
+    camera: str  # what images it is for: 'pinhole', 'equirectangular' or 'any'
 
-    def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel) -> Prediction:
-        """(H, W, 3) uint8 RGB and the prompt on its pixels -> Prediction.
+    def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel | None) -> Prediction:
+        """(H, W, 3) uint8 RGB, the prompt on its pixels and the camera, None where it is not known -> Prediction.
 
-        Raises InvalidInput where the model can't do with this prompt or camera, EngineError where it fails to run.
+        Raises InvalidInput where the model can't do with this image, prompt or camera, EngineError where it fails
+        to run.
         """
 
     def describe(self) -> dict[str, str]:

@@ -14,28 +14,34 @@ from depth_anything_ros.projection.conditioning import ConditionedPrompt, Condit
 
 SAME_SURFACE = 0.15  # neighbours whose depths differ by less than this share are smoothed together
 WIDEST_SMOOTHING_PX = 65
+SEAM_PX = 64  # how far a window, or all windows of the dilation together, reach across a panorama's seam
 
 
 class ClassicalEngine:
     """Nearest return, smoothed where the neighbourhood is one surface; sigma grows with the distance to a return."""
 
-    name, model = 'classical', 'classical'
+    name, model, camera = 'classical', 'classical', 'any'
 
     def __init__(self, reason: str = 'asked for'):
         self._reason = reason
 
-    def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel) -> Prediction:
+    def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel | None) -> Prediction:
         """Raises InvalidInput without returns: there is no network to tell depth from the image."""
         if prompt.sparse.empty:
             raise InvalidInput('the classical completion needs returns, and none is in view')
         fill_m = prompt.filled_m
+        seam = min(SEAM_PX, fill_m.shape[1]) if prompt.sparse.camera.is_equirectangular else 0
+        if seam:
+            fill_m = _across_seam(fill_m, seam)
         spacing_px = float(np.mean(prompt.distance_px)) * 4
         window = int(np.clip(spacing_px, 3, WIDEST_SMOOTHING_PX)) | 1
         low_m, high_m = _spread(fill_m, window)
         smooth_m = cv2.blur(fill_m, (window, window), borderType=cv2.BORDER_REPLICATE)
         spread_m = high_m - low_m
         depth_m = np.where(spread_m < SAME_SURFACE * fill_m, smooth_m, fill_m)
-        return Prediction(depth_m, _sigma(depth_m, spread_m, prompt, camera))
+        if seam:
+            depth_m, spread_m = (np.ascontiguousarray(image[:, seam:-seam]) for image in (depth_m, spread_m))
+        return Prediction(depth_m, _sigma(depth_m, spread_m, prompt, camera or prompt.sparse.camera))
 
     def describe(self) -> dict[str, str]:
         return {'engine': self.name, 'model': 'none (completion of the prompt)', 'reason': self._reason}
@@ -63,8 +69,14 @@ def linear_fill(prompt: SparsePrompt) -> np.ndarray:
     v, u = np.nonzero(np.isfinite(prompt.depth_m))
     if len(v) < 3:
         return nearest_m
+    depth_m = prompt.depth_m[v, u]
+    if prompt.camera.is_equirectangular:  # triangles go on across the seam
+        width = prompt.camera.width
+        left, right = u < width // 4, u >= width - width // 4
+        u = np.concatenate([u, u[left] + width, u[right] - width])
+        v, depth_m = (np.concatenate([a, a[left], a[right]]) for a in (v, depth_m))
     try:
-        interpolate = LinearNDInterpolator(np.stack([u, v], -1), prompt.depth_m[v, u])
+        interpolate = LinearNDInterpolator(np.stack([u, v], -1), depth_m)
     except QhullError:
         return nearest_m
     rows, columns = np.mgrid[: prompt.camera.height, : prompt.camera.width]
@@ -83,6 +95,9 @@ def dilation_fill(prompt: SparsePrompt) -> np.ndarray:
         return prompt.depth_m.copy()
     highest_m = float(np.nanmax(prompt.depth_m)) + 1.0
     inverted = np.where(known, highest_m - prompt.depth_m, 0).astype(np.float32)  # near is large, empty is 0
+    seam = min(SEAM_PX, known.shape[1]) if prompt.camera.is_equirectangular else 0
+    if seam:
+        inverted = _across_seam(inverted, seam)
     diamond = cv2.getStructuringElement(cv2.MORPH_CROSS, (5, 5))
     diamond[1:4, 1:4] = 1
     inverted = cv2.dilate(inverted, diamond)
@@ -94,7 +109,14 @@ def dilation_fill(prompt: SparsePrompt) -> np.ndarray:
     inverted = np.where(above, top, inverted)
     inverted = _filled_empty(inverted, cv2.dilate(inverted, np.ones((31, 31), np.uint8)))
     inverted = cv2.medianBlur(inverted, 5)
+    if seam:
+        inverted = np.ascontiguousarray(inverted[:, seam:-seam])
     return np.where(inverted > 0, highest_m - inverted, nearest_fill(prompt)).astype(np.float32)
+
+
+def _across_seam(image: np.ndarray, reach_px: int) -> np.ndarray:
+    """(H, W) panorama -> (H, W + 2 reach_px): what lies beyond the left and the right border goes on there."""
+    return np.concatenate([image[:, -reach_px:], image, image[:, :reach_px]], axis=1)
 
 
 def _filled_empty(values: np.ndarray, filling: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import CheckpointError, EngineError, MissingExtra
-from depth_anything_ros.engines.arrays import INPUT_NAMES, OUTPUT_NAMES, as_prediction, network_inputs
+from depth_anything_ros.engines.arrays import INPUT_NAMES, OUTPUT_NAMES, Packing, static_size
 from depth_anything_ros.engines.base import Prediction
 from depth_anything_ros.networks.card import ModelCard, verified_path
 from depth_anything_ros.projection.conditioning import ConditionedPrompt
@@ -16,7 +16,7 @@ PREFERRED_PROVIDERS = ('CUDAExecutionProvider', 'CPUExecutionProvider')
 
 
 class OnnxEngine:
-    """Ready once constructed.
+    """Ready once constructed. A graph exported for one size takes images of every size, resized into its own.
 
     Raises MissingExtra without onnxruntime, CheckpointError on a graph that is missing, corrupt, not the card's or
     takes other inputs, EngineError where ONNX Runtime can't run it.
@@ -43,22 +43,27 @@ class OnnxEngine:
         inputs = tuple(value.name for value in self._session.get_inputs())
         if inputs != INPUT_NAMES:
             raise CheckpointError(f'{path}: expected inputs {INPUT_NAMES}, got {inputs}')
-        self.model = card.name
+        self.model, self.camera = card.name, card.camera
+        self._packing = Packing(card, static_size(self._session.get_inputs()[0].shape))
         # what was asked for and what runs can differ: ONNX Runtime falls back to the CPU by itself
         self.provider = self._session.get_providers()[0]
         self._reason = reason
 
-    def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel) -> Prediction:
-        """Raises InvalidInput as `network_inputs` does; EngineError where the graph fails."""
-        inputs = network_inputs(image_rgb, prompt, camera)
+    def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel | None) -> Prediction:
+        """Raises InvalidInput as `check_frame` does; EngineError where the graph fails."""
+        inputs = self._packing.inputs(image_rgb, prompt, camera)
         try:
-            depth_m, sigma_m = self._session.run(list(OUTPUT_NAMES), inputs)
+            depth, sigma = self._session.run(list(OUTPUT_NAMES), inputs)
         except Exception as error:
             raise EngineError(f'{self.model} failed on {self.provider}: {error}') from error
-        return as_prediction(depth_m, sigma_m, camera)
+        return self._packing.prediction(depth, sigma, image_rgb)
 
     def describe(self) -> dict[str, str]:
-        return {'engine': self.name, 'model': self.model, 'device': self.provider, 'reason': self._reason}
+        facts = {'engine': self.name, 'model': self.model, 'device': self.provider, 'reason': self._reason}
+        size = self._packing.size
+        if size is not None:
+            facts['graph_size'] = f'{size[1]}x{size[0]}; images of another size are resized into it'
+        return facts
 
     def close(self) -> None:
         """Free the session; `infer` can't be called again."""

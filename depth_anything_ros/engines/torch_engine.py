@@ -7,14 +7,18 @@ import numpy as np
 
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import EngineError, MissingExtra
-from depth_anything_ros.engines.arrays import as_prediction, network_inputs
+from depth_anything_ros.engines.arrays import Packing
 from depth_anything_ros.engines.base import Prediction
 from depth_anything_ros.networks.card import ModelCard
 from depth_anything_ros.projection.conditioning import ConditionedPrompt
 
 
 class TorchEngine:
-    """Ready once constructed. Raises MissingExtra without torch, CheckpointError on weights that don't fit the card."""
+    """Ready once constructed.
+
+    Raises MissingExtra without torch, or without transformers where the network is built on it; CheckpointError on
+    weights that don't fit the card.
+    """
 
     name = 'torch'
 
@@ -26,21 +30,22 @@ class TorchEngine:
         from depth_anything_ros.networks.loading import load_network
 
         self._torch = torch
-        self.model = card.name
+        self.model, self.camera = card.name, card.camera
         self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self._network = load_network(card).to(self.device, memory_format=torch.channels_last)
+        self._packing = Packing(card)
         self._reason = reason
 
-    def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel) -> Prediction:
-        """Raises InvalidInput as `network_inputs` does; EngineError where the device fails, out of memory say."""
-        inputs = network_inputs(image_rgb, prompt, camera)
+    def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel | None) -> Prediction:
+        """Raises InvalidInput as `check_frame` does; EngineError where the device fails, out of memory say."""
+        inputs = self._packing.inputs(image_rgb, prompt, camera)
         try:
             with self._torch.inference_mode():
                 tensors = [self._torch.from_numpy(array).to(self.device) for array in inputs.values()]
-                depth_m, sigma_m = (output.cpu().numpy() for output in self._network(*tensors))
+                depth, sigma = (output.cpu().numpy() for output in self._network(*tensors))
         except RuntimeError as error:
             raise EngineError(f'{self.model} failed on {self.device}: {error}') from error
-        return as_prediction(depth_m, sigma_m, camera)
+        return self._packing.prediction(depth, sigma, image_rgb)
 
     def describe(self) -> dict[str, str]:
         return {'engine': self.name, 'model': self.model, 'device': self.device, 'reason': self._reason}

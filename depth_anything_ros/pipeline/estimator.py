@@ -11,7 +11,11 @@ import numpy as np
 from depth_anything_ros.core.frames import DepthFrame, Mode, Observation
 from depth_anything_ros.core.settings import setting, validate
 from depth_anything_ros.engines.base import Engine, Prediction
-from depth_anything_ros.pipeline.scale import ScaleConfig, ScaleMemory
+from depth_anything_ros.pipeline.panorama import PanoramaConfig, engine_for
+from depth_anything_ros.pipeline.refinement import RefinementConfig, refine, residual_sigma
+from depth_anything_ros.pipeline.scale import Infer, ScaleConfig, Scaled, ScaleMemory
+from depth_anything_ros.pipeline.sharpening import SharpConfig, sharpened
+from depth_anything_ros.pipeline.tiling import TilingConfig, infer_in_tiles
 from depth_anything_ros.projection.conditioning import ConditionedPrompt, ConditioningConfig, condition
 from depth_anything_ros.projection.prompt import PromptConfig, build_prompt
 
@@ -34,15 +38,19 @@ class OutputConfig:
 class EstimatorConfig:
     prompt: PromptConfig = field(default_factory=PromptConfig)
     conditioning: ConditioningConfig = field(default_factory=ConditioningConfig)
+    tiling: TilingConfig = field(default_factory=TilingConfig)
+    panorama: PanoramaConfig = field(default_factory=PanoramaConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
+    refinement: RefinementConfig = field(default_factory=RefinementConfig)
+    sharp: SharpConfig = field(default_factory=SharpConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
 
 
 class DepthEstimator:
     """Runs one camera's stream; its only state is the last good scale.
 
-    Raises InvalidInput from `estimate` for an observation no depth can be told from (no returns, and an engine
-    that needs them or a relative one that never had a scale).
+    Raises InvalidInput from `estimate` for an observation no depth can be told from: no returns, and an engine that
+    needs them or a relative one that never had a scale; an image or camera that the engine's model is not for.
     """
 
     def __init__(self, engine: Engine, config: EstimatorConfig | None = None):
@@ -55,36 +63,53 @@ class DepthEstimator:
         self._memory = ScaleMemory()
 
     def estimate(self, observation: Observation) -> DepthFrame:
+        config, camera = self.config, observation.camera
         clock = StageClock()
-        prompt = build_prompt(observation, self.config.prompt)
+        prompt = build_prompt(observation, config.prompt)
         clock.lap('project')
-        prompt = condition(prompt, self.config.conditioning)
+        prompt = condition(prompt, config.conditioning)
         clock.lap('condition')
-        prediction = self.engine.infer(observation.image_rgb, prompt, observation.camera)
-        clock.lap('infer')
-        depth_m, sigma_m, mode, report = self._metric(observation, prompt, prediction)
-        depth_m, sigma_m = gate(depth_m, sigma_m, observation.seen, self.config.output)
-        clock.lap('post')
-        return DepthFrame(
-            depth_m,
-            sigma_m,
-            observation.camera,
-            observation.stamp_ns,
-            mode,
-            prompt.sparse,
-            clock.laps_ms,
-            report | self.engine.describe(),
-        )
+        engine = engine_for(self.engine, camera, config.panorama)
 
-    def _metric(self, observation: Observation, prompt: ConditionedPrompt, prediction: Prediction):
-        """Relative or unprompted predictions get their scale here: (depth_m, sigma_m, mode, report)."""
-        enough = prompt.sparse.stats.count >= self.config.scale.min_returns
-        if not prediction.metric:
-            return self._memory.scale_relative(observation, prompt, prediction, self.config.scale, enough)
-        if enough:
-            self._memory.remember(observation, prediction.depth_m)
-            return prediction.depth_m, prediction.sigma_m, Mode.PROMPTED, {}
-        return self._memory.scale_unprompted(observation, prediction, self.config.scale, self.engine)
+        def infer(observation: Observation, prompt: ConditionedPrompt) -> Prediction:
+            return infer_in_tiles(engine, observation.image_rgb, prompt, observation.network_camera, config.tiling)
+
+        prediction = infer(observation, prompt)
+        clock.lap('infer')
+        depth_m, sigma_m, mode, report = self._scaled(observation, prompt, prediction, infer)
+        if config.sharp.enabled:
+            depth_m = sharpened(depth_m, observation.image_rgb, config.sharp)
+        depth_m, sigma_m = gate(depth_m, sigma_m, observation.seen, config.output)
+        clock.lap('post')
+        report = report | engine.describe()
+        return DepthFrame(depth_m, sigma_m, camera, observation.stamp_ns, mode, prompt.sparse, clock.laps_ms, report)
+
+    def _scaled(
+        self, observation: Observation, prompt: ConditionedPrompt, prediction: Prediction, infer: Infer
+    ) -> Scaled:
+        """Metric depth and its sigma: as the network says where it was given the returns, else brought onto them."""
+        config, sparse_m = self.config, prompt.sparse.depth_m
+        wrap = observation.camera.is_equirectangular
+        if not (prediction.metric and prediction.prompted):
+            scaled = self._memory.scale_unseen(observation, prompt, prediction, config.scale)
+            if scaled.mode is Mode.PROMPTED and config.refinement.enabled:
+                scaled = _refined(scaled, sparse_m, config.refinement, wrap)
+            return scaled
+        if prompt.sparse.stats.count < config.scale.min_returns:
+            return self._memory.scale_unprompted(observation, prediction, config.scale, infer)
+        self._memory.remember(observation, prediction.depth_m)
+        sigma_m = prediction.sigma_m
+        if prediction.relative_sigma is not None:
+            sigma_m = residual_sigma(prediction.depth_m, sparse_m, prediction.relative_sigma, wrap)
+        return Scaled(prediction.depth_m, sigma_m, Mode.PROMPTED, {})
+
+
+def _refined(scaled: Scaled, sparse_m: np.ndarray, config: RefinementConfig, wrap: bool) -> Scaled:
+    refined = refine(scaled.depth_m, sparse_m, config, wrap)
+    if refined is None:
+        return scaled
+    report = scaled.report | {'refined': f'{refined.before:.4f} -> {refined.after:.4f}'}
+    return Scaled(refined.depth_m, refined.sigma_m, scaled.mode, report)
 
 
 def gate(depth_m, sigma_m, seen, config: OutputConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -119,3 +119,12 @@ def test_an_image_that_is_none_is_named(files, capsys):
     (files / 'image.png').write_bytes(b'not a picture')
     assert infer(files, '--prompt', files / 'nan.npy') == 1
     assert 'image.png: expected an image' in capsys.readouterr().err
+
+
+def test_a_panorama_needs_one_word_for_its_camera(tmp_path):
+    image, prompt = tmp_path / 'dome.png', tmp_path / 'range.npy'
+    cv2.imwrite(str(image), np.full((64, 128, 3), 90, np.uint8))
+    np.save(prompt, np.full((64, 128), 3.0, np.float32))
+    arguments = ['infer', str(image), '--prompt', str(prompt), '--camera', 'equirectangular', '--engine', 'classical']
+    assert main([*arguments, '--output', str(tmp_path / 'depth.npy')]) == 0
+    assert np.allclose(np.load(tmp_path / 'depth.npy'), 3.0, atol=0.05)

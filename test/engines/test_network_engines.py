@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """torch and ONNX Runtime run the same model from the same raw arrays; what can't be run is an error."""
 
+import dataclasses
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import yaml
 
 from depth_anything_ros.core.camera import CameraModel
-from depth_anything_ros.core.errors import CheckpointError, ConfigError, InvalidInput
+from depth_anything_ros.core.errors import CheckpointError, ConfigError, InvalidInput, MissingExtra
 from depth_anything_ros.core.frames import PromptStats, SparsePrompt
 from depth_anything_ros.engines import factory
 from depth_anything_ros.engines.factory import create_engine
@@ -120,3 +122,39 @@ def test_any_image_size_comes_back_at_its_own_size(tiny_model, size):
         assert prediction.depth_m.shape == prediction.sigma_m.shape == size
         assert prediction.depth_m.flags.c_contiguous and np.isfinite(prediction.depth_m).all()
     np.testing.assert_allclose(predictions[0].depth_m, predictions[1].depth_m, rtol=1e-4)
+
+
+@pytest.fixture(scope='module')
+def published(tmp_path_factory):
+    """The card of a tiny Depth Anything V2 (metric), with a graph for images of 96x64 px."""
+    pytest.importorskip('transformers')
+    from tiny_model import build_tiny_system
+
+    from depth_anything_ros.networks.card import load_card, save_card, weight_file
+    from depth_anything_ros.networks.export import export_onnx
+    from depth_anything_ros.networks.loading import load_network
+
+    path = build_tiny_system('depth_anything_v2_metric_hypersim_small', tmp_path_factory.mktemp('published'))
+    graph = path.with_suffix('.onnx')
+    export_onnx(load_network(load_card(str(path))), graph, (64, 96))
+    save_card(dataclasses.replace(load_card(str(path)), onnx=weight_file(graph)), path)
+    return path
+
+
+def test_a_graph_of_one_size_gives_what_torch_gives_and_takes_images_of_another(published):
+    torch, onnx = (create_engine(str(published), name) for name in ('torch', 'onnx'))
+    assert onnx.describe()['graph_size'].startswith('96x64')
+    fits = CameraModel(96, 64, 80, 80, 47.5, 31.5)
+    ours, theirs = (engine.infer(*frame(fits)) for engine in (torch, onnx))
+    np.testing.assert_allclose(ours.depth_m, theirs.depth_m, rtol=1e-3)
+    assert not theirs.prompted and theirs.relative_sigma > 0
+    other = onnx.infer(*frame())
+    assert other.depth_m.shape == (110, 150) and np.isfinite(other.depth_m).all()
+
+
+def test_without_transformers_the_error_names_the_extra_that_brings_it(published, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'transformers', None)
+    for name in ('depth_anything', 'dinov2', 'dpt_config'):
+        monkeypatch.delitem(sys.modules, f'depth_anything_ros.networks.{name}', raising=False)
+    with pytest.raises(MissingExtra, match=r"'transformers.*depth_anything_ros\[models\]"):
+        create_engine(str(published), 'torch')

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 
@@ -26,18 +27,26 @@ def observation(stamp_ns=SECOND, prompt=True, seen=None):
 
 
 class Learned:
-    """Stands for a network whose answer is known: `bias` times the truth without a prompt, the truth with one."""
+    """Stands for a network whose answer is known: `bias` times the truth without a prompt, the truth with one.
+
+    blind: it is not given the prompt, and says nothing of sigma; field: what it is off by over the image, a factor.
+    """
 
     name = model = 'learned'
+    camera = 'pinhole'
 
-    def __init__(self, metric=True, bias=1.0):
-        self.metric, self.bias, self.runs = metric, bias, 0
+    def __init__(self, metric=True, bias=1.0, blind=False, field=1.0):
+        self.metric, self.bias, self.blind, self.field, self.runs, self.cameras = metric, bias, blind, field, 0, []
 
     def infer(self, image_rgb, prompt, camera):
         self.runs += 1
+        self.cameras.append(camera)
         if not self.metric:
             disparity = (1 / TRUE_M - 0.05) / 2
-            return Prediction(disparity, np.full_like(disparity, np.nan), metric=False)
+            return Prediction(disparity, np.full_like(disparity, np.nan), metric=False, prompted=False)
+        if self.blind:
+            depth = (TRUE_M * self.bias * self.field).astype(np.float32)
+            return Prediction(depth, np.full_like(depth, np.nan), prompted=False, relative_sigma=0.08)
         depth = TRUE_M * np.float32(self.bias if prompt.sparse.empty else 1)
         return Prediction(depth, depth * np.float32(0.1))
 
@@ -73,10 +82,12 @@ def test_depth_out_of_range_too_unsure_or_unseen_is_unknown_in_both_maps():
 def test_a_relative_network_gets_its_scale_from_the_returns_and_keeps_it_for_a_while():
     estimator = DepthEstimator(Learned(metric=False))
     first = estimator.estimate(observation())
-    assert first.mode is Mode.SCALED
+    assert first.mode is Mode.PROMPTED, 'its scale is that of the returns of this very frame'
+    assert first.report['alignment'] == 'scale and shift in disparity'
     assert np.allclose(first.depth_m, TRUE_M, rtol=0.01)
     later = estimator.estimate(observation(2 * SECOND, prompt=False))
     assert np.allclose(later.depth_m, TRUE_M, rtol=0.01)
+    assert later.mode is Mode.SCALED
     assert later.report['scale_age_s'] == '1.00'
     assert np.nanmean(later.sigma_m) > np.nanmean(first.sigma_m), 'an old scale is less sure'
     with pytest.raises(InvalidInput, match=r'last good scale is 9\.0 s old'):
@@ -101,6 +112,62 @@ def test_a_lost_prompt_is_bridged_by_the_last_good_scale_worked_out_once():
     late = estimator.estimate(observation(9 * SECOND, prompt=False))
     assert late.mode is Mode.MONO
     assert np.allclose(late.depth_m, 0.8 * TRUE_M, rtol=0.01)
+
+
+def test_a_metric_network_that_is_not_given_the_returns_is_scaled_to_them_and_remembers_by_how_much():
+    estimator = DepthEstimator(Learned(blind=True, bias=0.7))
+    alone = estimator.estimate(observation(prompt=False))
+    assert alone.mode is Mode.MONO
+    assert np.allclose(alone.depth_m, 0.7 * TRUE_M)
+    assert np.allclose(alone.sigma_m, 0.08 * alone.depth_m), 'its typical error, of its card'
+    first = estimator.estimate(observation())
+    assert first.mode is Mode.PROMPTED
+    assert first.report['alignment'] == 'scale'
+    assert np.allclose(first.depth_m, TRUE_M, rtol=0.01)
+    later = estimator.estimate(observation(2 * SECOND, prompt=False))
+    assert later.mode is Mode.SCALED
+    assert np.allclose(later.depth_m, TRUE_M, rtol=0.01)
+    assert np.nanmean(later.sigma_m / later.depth_m) > 0.04, 'a second old'
+    assert estimator.estimate(observation(9 * SECOND, prompt=False)).mode is Mode.MONO
+
+
+def test_what_alignment_leaves_over_the_image_is_refined_unless_told_not_to():
+    tilt = np.linspace(0.9, 1.1, 120, dtype=np.float32)[:, None] * np.ones((1, 160), np.float32)
+    frames = [
+        DepthEstimator(
+            Learned(blind=True, field=tilt), replaced(EstimatorConfig(), {'refinement.enabled': enabled})
+        ).estimate(observation())
+        for enabled in (True, False)
+    ]
+    refined, aligned = (np.abs(frame.depth_m / TRUE_M - 1).mean() for frame in frames)
+    assert refined < 0.3 * aligned
+    assert '->' in frames[0].report['refined'] and 'refined' not in frames[1].report
+    assert frames[0].sigma_m.mean() < frames[1].sigma_m.mean()
+
+
+def test_a_camera_that_is_a_guess_is_not_told_to_the_network():
+    engine = Learned()
+    estimator = DepthEstimator(engine)
+    estimator.estimate(observation())
+    estimator.estimate(dataclasses.replace(observation(), camera_known=False))
+    assert engine.cameras == [CAMERA, None]
+
+
+def test_boundaries_are_sharpened_on_request_only():
+    step = np.where(np.arange(160) < 80, np.float32(2), np.float32(5)) * np.ones((120, 1), np.float32)
+    soft = 1 / cv2.GaussianBlur(1 / step, (0, 0), 2)
+
+    class Soft(Learned):
+        def infer(self, image_rgb, prompt, camera):
+            return Prediction(soft, 0.1 * soft)
+
+    frames = [
+        DepthEstimator(Soft(), replaced(EstimatorConfig(), {'sharp.enabled': enabled})).estimate(observation())
+        for enabled in (False, True)
+    ]
+    between = [np.mean((frame.depth_m > 2.1) & (frame.depth_m < 4.7)) for frame in frames]
+    assert between[0] > 0.02 and between[1] < 0.2 * between[0]
+    np.testing.assert_array_equal(frames[0].depth_m, soft)
 
 
 def test_after_a_reset_the_old_scale_is_gone():
