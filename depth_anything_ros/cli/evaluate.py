@@ -11,7 +11,7 @@ from depth_anything_ros.cli.model_argument import add_model_arguments, make_esti
 from depth_anything_ros.cli.progress import note, progress_bar
 
 HELP = 'Score depth against truth or held-out returns, beside classical completion of the same prompts.'
-CASE_NAMES = ('middlebury', 'kitti', 'nuscenes', 'vod_radar', 'tof', 'mosd', 'all')
+CASE_NAMES = ('middlebury', 'kitti', 'nuscenes', 'vod_radar', 'tof', 'mosd', 'panorama', 'all')
 EPILOG = f"""
 WHAT is a recording (rosbag2 folder, .mcap, .db3) or a named case: {', '.join(CASE_NAMES)}.
 Named cases read their data from --data; middlebury downloads its 26 MB once.
@@ -51,6 +51,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
+    from depth_anything_ros.core.errors import InvalidInput
     from depth_anything_ros.evaluation.evaluate import Scorer, evaluate
 
     results = []
@@ -63,12 +64,21 @@ def run(args) -> int:
                 scorer = Scorer(case.name, case.description, keep_example=case.count // 2)
                 scorer.notes.extend(case.notes)
                 task = bar.add_task(case.name, total=case.count)
-                for done in evaluate(case.samples(), estimator, scorer):
-                    bar.update(task, completed=done)
+                try:
+                    for done in evaluate(case.samples(), estimator, scorer):
+                        bar.update(task, completed=done)
+                except InvalidInput as error:
+                    if recording is not None or len(cases) == 1:
+                        raise
+                    note(f'{case.name} is left out: {error}')  # a case that this engine can do nothing with
+                    bar.update(task, visible=False)
+                    continue
                 bar.update(task, total=scorer.frames)
                 if recording is not None:
                     scorer.notes.extend(f'{count} images left out: {why}' for why, count in recording.skipped.items())
                 results.append(scorer.result())
+    if not results:
+        raise InvalidInput(f'{args.what}: this engine can do nothing with any of the {len(cases)} cases')
     show(results, args.report, f'Accuracy on {args.what}')
     if args.markdown is not None:
         from depth_anything_ros.evaluation.markdown import accuracy_page

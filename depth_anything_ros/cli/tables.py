@@ -59,9 +59,8 @@ def summary_table(results: Sequence[CaseResult]) -> Table:
     for result in results:
         values = {method.method: method.score.abs_rel for method in result.methods}
         best = min(values.values())
-        table.add_row(
-            result.case, *(_cell(values[name], '.4f', best) for name in names), f'{result.against_best_classical:.2f}'
-        )
+        cells = (_cell(values[name], '.4f', best) for name in names)
+        table.add_row(result.case, *cells, _cell(result.against_best_classical, '.2f', None))
     table.caption = f'geometric mean of the last column: {geometric_mean_ratio(results):.2f}'
     return table
 

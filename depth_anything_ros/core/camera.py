@@ -20,6 +20,7 @@ from depth_anything_ros.core.errors import CalibrationError, InvalidInput
 EQUIRECTANGULAR = 'equirectangular'
 MODELS = (*distortion.COEFFICIENTS, EQUIRECTANGULAR)
 MAX_SIDE_PX = 16384
+ASPECT_TOLERANCE = 0.02  # of a panorama's width: sizes rounded to a codec's blocks
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,16 @@ class CameraModel:
 
     @classmethod
     def equirectangular(cls, width: int, height: int, frame_id: str = 'camera_optical_frame') -> CameraModel:
-        """A full panorama: column 0 looks backwards, the centre along z, row 0 straight up."""
+        """A full panorama: column 0 looks backwards, the centre along z, row 0 straight up.
+
+        Raises CalibrationError unless it is about twice as wide as high: a crop or the raw image of two fisheye
+        lenses has the same name in many drivers, and every ray of it would be wrong.
+        """
+        if abs(width - 2 * height) > ASPECT_TOLERANCE * width:
+            raise CalibrationError(
+                f'panorama {frame_id!r}: expected 360 x 180 degrees, twice as wide as high, got {width}x{height};'
+                ' stitch the lenses, or fill a crop up to the full sphere with black'
+            )
         per_rad = (width / (2 * np.pi), height / np.pi)
         centre = ((width - 1) / 2, (height - 1) / 2)
         return cls(width, height, *per_rad, *centre, frame_id, EQUIRECTANGULAR)
@@ -91,8 +101,10 @@ class CameraModel:
             radius = np.linalg.norm(xyz_m, axis=1)
             valid = radius > 1e-6
             u = np.arctan2(x, z) * self.fx + self.cx
-            v = np.arcsin(np.clip(y / np.where(valid, radius, 1), -1, 1)) * self.fy + self.cy
-            u = np.where(u >= self.width - 0.5, u - self.width, u)  # the seam: +pi and -pi are one column
+            v = np.arctan2(y, np.hypot(x, z)) * self.fy + self.cy
+            # the seam: +pi and -pi are one column, and single precision reaches a little beyond both
+            u = np.where(u >= self.width - 0.5, u - self.width, np.where(u < -0.5, u + self.width, u))
+            u = np.minimum(u, np.nextafter(u.dtype.type(self.width - 0.5), u.dtype.type(0)))
             v = np.clip(v, 0, self.height - 1)
         else:
             valid = z > 1e-6

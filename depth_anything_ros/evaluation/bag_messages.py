@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from depth_anything_ros.core.camera import CameraModel
-from depth_anything_ros.core.errors import InvalidInput
 from depth_anything_ros.core.transform import RigidTransform
 
 FLOAT32, UINT16, UINT8, INT32, UINT32, FLOAT64 = 7, 4, 2, 5, 6, 8  # sensor_msgs/PointField
@@ -43,24 +42,28 @@ def compressed_image(types: Any, data: bytes, kind: str, stamp_ns: int, frame_id
 
 
 def camera_info(types: Any, camera: CameraModel, stamp_ns: int) -> Any:
-    """The camera's intrinsics; R is the identity and P = [K | 0], as of an image that is not one of a stereo pair."""
-    if camera.is_equirectangular:
-        raise InvalidInput('camera_info has no model for a panorama; publish it by calibration file')
+    """The camera's intrinsics; R is the identity and P = [K | 0], as of an image that is not one of a stereo pair.
+
+    A panorama has no K in CameraInfo's sense: its model is named and K, D and P are empty, as the node publishes it.
+    """
+    matrix = np.zeros((3, 3)) if camera.is_equirectangular else camera.matrix
     projection = np.zeros((3, 4))
-    projection[:, :3] = camera.matrix
+    projection[:, :3] = matrix
     region = types.types['sensor_msgs/msg/RegionOfInterest'](
         x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
     )
     coefficients = camera.coefficients or (0.0,) * (4 if camera.distortion_model == 'equidistant' else 5)
     if camera.distortion_model == 'rational_polynomial' and not camera.coefficients:
         coefficients = (0.0,) * 8
+    if camera.is_equirectangular:
+        coefficients = ()
     return types.types['sensor_msgs/msg/CameraInfo'](
         header=header(types, stamp_ns, camera.frame_id),
         height=camera.height,
         width=camera.width,
         distortion_model=camera.distortion_model,
         d=np.asarray(coefficients, np.float64),
-        k=camera.matrix.reshape(-1),
+        k=matrix.reshape(-1),
         r=np.eye(3).reshape(-1),
         p=projection.reshape(-1),
         binning_x=0,

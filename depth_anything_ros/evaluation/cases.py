@@ -8,8 +8,7 @@ out of a public package and is downloaded into `cache` when it is asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import RecordingError
 from depth_anything_ros.core.frames import DepthPrompt, Observation, RangeKind, Sweep
 from depth_anything_ros.core.transform import RigidTransform
+from depth_anything_ros.evaluation.case import Case
 from depth_anything_ros.evaluation.holdout import (
     hold_out_rings,
     low_resolution,
@@ -28,6 +28,7 @@ from depth_anything_ros.evaluation.holdout import (
 )
 from depth_anything_ros.evaluation.kitti import read_calibration, read_kitti
 from depth_anything_ros.evaluation.middlebury import motorcycle
+from depth_anything_ros.evaluation.panorama_cases import panorama
 from depth_anything_ros.evaluation.sample import Sample
 from depth_anything_ros.evaluation.source import (
     ASSUMED_FOV_DEG,
@@ -43,17 +44,6 @@ STAMP_NS = 1_000_000_000  # single images have no time
 ASSUMED = f'The data set gives no intrinsics: a horizontal field of view of {ASSUMED_FOV_DEG:g} degrees is assumed.'
 CAMERA_FRAME, LIDAR_FRAME, RADAR_FRAME = 'camera_optical_frame', 'lidar', 'radar'
 DRAWS = 5  # of random points on a single image: one draw is off by up to 10 %
-
-
-@dataclass(frozen=True)
-class Case:
-    """One row of the accuracy table. `samples()` reads the files anew each time; count: how many there are."""
-
-    name: str
-    description: str
-    count: int
-    samples: Callable[[], Iterator[Sample]]
-    notes: tuple[str, ...] = ()
 
 
 def load_cases(name: str, data: Path, cache: Path) -> list[Case]:
@@ -188,6 +178,7 @@ CASES: dict[str, Callable[[Path], list[Case]]] = {
     'vod_radar': vod_radar,
     'tof': tof,
     'mosd': mosd,
+    'panorama': panorama,
 }
 FOLDERS = {
     'kitti': 'kitti_raw_seq',
@@ -195,6 +186,7 @@ FOLDERS = {
     'vod_radar': 'vod_radar',
     'tof': 'prior_tof_samples',
     'mosd': 'pcl_mosd_rgbd',
+    'panorama': 'realsee3d_pano',
 }
 
 

@@ -32,7 +32,8 @@ def accuracy_page(results: Sequence[CaseResult], command: str) -> str:
     ]
     for result in results:
         values = [f'{method.score.abs_rel:.4f}' for method in result.methods]
-        lines.append(_row([result.case, *values, f'{result.against_best_classical:.2f}']))
+        cells = [*values, f'{result.against_best_classical:.2f}']
+        lines.append(_row([result.case, *('–' if cell == 'nan' else cell for cell in cells)]))
     if len(results) > 1:
         mean = f'{geometric_mean_ratio(results):.2f}'
         lines.append(_row(['**geometric mean**', *[''] * len(methods), f'**{mean}**']))

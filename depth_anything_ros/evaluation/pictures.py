@@ -49,7 +49,8 @@ def cloud_view(
 ) -> np.ndarray:
     """The back-projected cloud from above and beside the camera -> (height, width, 3) uint8 RGB.
 
-    As the node publishes it, without pixels that hang between two surfaces.
+    As the node publishes it, without pixels that hang between two surfaces. A panorama is looked into from above, with
+    the upper half of what is over the camera taken off.
     Points are drawn far to near as squares of the size that their pixel has at its depth.
     """
     depth_m = remove_flying_pixels(depth_m, camera, FlyingPixelConfig())
@@ -60,8 +61,11 @@ def cloud_view(
     colours = image_rgb[known]
     low_m, high_m = depth_range_m(depth_m)
     near = depth_m[known] <= high_m * 1.2  # what lies far behind would only be noise at the horizon
+    if camera.is_equirectangular:
+        near &= points_m[:, 1] > 0.5 * np.percentile(points_m[:, 1], 2)
     points_m, colours, depth = points_m[near], colours[near], depth_m[known][near]
-    view, focal_px = _viewpoint(points_m, low_m, width, height)
+    place = _above(points_m) if camera.is_equirectangular else _beside(points_m, low_m)
+    view, focal_px = _viewpoint(points_m, *place, width, height)
     seen_m = points_m @ view[:3, :3].T.astype(np.float32) + view[:3, 3].astype(np.float32)
     front = seen_m[:, 2] > 0.05 * low_m
     seen_m, colours, depth = seen_m[front], colours[front], depth[front]
@@ -74,11 +78,24 @@ def cloud_view(
     return picture
 
 
-def _viewpoint(points_m: np.ndarray, low_m: float, width: int, height: int) -> tuple[np.ndarray, float]:
-    """(4, 4) view_from_camera and focal length: up, to the side and back from the camera, looking into the scene."""
+def _beside(points_m: np.ndarray, low_m: float) -> tuple[np.ndarray, np.ndarray]:
+    """(eye, what it looks at): up, to the side and back from the camera, looking into the scene."""
     centre = np.median(points_m, axis=0).astype(np.float64)
     distance = max(float(centre[2]), low_m)
-    eye = np.array([0.45 * distance, -0.45 * distance, -0.25 * distance])
+    return np.array([0.45 * distance, -0.45 * distance, -0.25 * distance]), centre
+
+
+def _above(points_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(eye, what it looks at): from high up and behind, on what is around the camera."""
+    reach = float(np.percentile(np.hypot(points_m[:, 0], points_m[:, 2]), 90))
+    floor = float(np.percentile(points_m[:, 1], 90))
+    return np.array([0.3 * reach, -1.6 * reach, -1.1 * reach]), np.array([0.0, floor, 0.0])
+
+
+def _viewpoint(
+    points_m: np.ndarray, eye: np.ndarray, centre: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, float]:
+    """(4, 4) view_from_camera and focal length in pixels."""
     forward = centre - eye
     forward /= np.linalg.norm(forward)
     right = np.cross([0.0, 1.0, 0.0], forward)

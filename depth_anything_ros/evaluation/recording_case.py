@@ -10,7 +10,7 @@ from pathlib import Path
 from depth_anything_ros.core.errors import InvalidInput, RecordingError
 from depth_anything_ros.core.frames import RangeKind
 from depth_anything_ros.core.settings import setting, validate
-from depth_anything_ros.evaluation.cases import Case
+from depth_anything_ros.evaluation.case import Case
 from depth_anything_ros.evaluation.holdout import hold_out_rings, random_points
 from depth_anything_ros.evaluation.recording import RecordedFrame, Recording, RecordingConfig
 from depth_anything_ros.evaluation.sample import Sample

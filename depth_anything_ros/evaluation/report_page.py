@@ -83,7 +83,7 @@ def _summary(results: Sequence[CaseResult]) -> str:
         cells = ''.join(_cell(values[n], '{:.4f}', values[n] == best) for n in names)
         rows.append(
             f'<tr><th><a href="#{file_name(result.case)}">{html.escape(result.case)}</a></th>'
-            f'<td>{result.prompt_returns:.0f}</td>{cells}<td>{result.against_best_classical:.2f}</td></tr>'
+            f'<td>{result.prompt_returns:.0f}</td>{cells}{_cell(result.against_best_classical, "{:.2f}", False)}</tr>'
         )
     head = ''.join(f'<th>{html.escape(name)}</th>' for name in names)
     return (

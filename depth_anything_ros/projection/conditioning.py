@@ -7,13 +7,13 @@ import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import cv2
 import numpy as np
 
 from depth_anything_ros.core.errors import InvalidInput
 from depth_anything_ros.core.frames import SparsePrompt
 from depth_anything_ros.core.settings import setting, validate
 from depth_anything_ros.projection.outliers import OutlierConfig, find_outliers
+from depth_anything_ros.projection.sphere import nearest_in_image, nearest_on_sphere
 
 NARROWEST = 1.02  # high / low of a prompt whose returns all lie at one depth
 
@@ -45,7 +45,7 @@ class ConditionedPrompt:
 
     @cached_property
     def filled_m(self) -> np.ndarray:
-        """(H, W) float32 depth of the nearest return on the image; NaN only when the prompt is empty."""
+        """(H, W) float32 depth of the nearest return on the image (a panorama: the sphere); NaN only when empty."""
         return self._nearest[0]
 
     @cached_property
@@ -56,22 +56,11 @@ class ConditionedPrompt:
     @cached_property
     def _nearest(self) -> tuple[np.ndarray, np.ndarray]:
         depth_m = self.sparse.depth_m
-        empty = np.isnan(depth_m)
-        if empty.all():
+        if np.isnan(depth_m).all():
             return np.full_like(depth_m, np.nan), np.full_like(depth_m, np.inf)
-        wrap = depth_m.shape[1] // 2 if self.sparse.camera.is_equirectangular else 0
-        if wrap:  # the nearest return may lie beyond the seam
-            depth_m, empty = (np.concatenate([a[:, -wrap:], a, a[:, :wrap]], axis=1) for a in (depth_m, empty))
-        distance_px, label = cv2.distanceTransformWithLabels(
-            empty.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-        )
-        depth_of_label = np.empty(int(label.max()) + 1, dtype=np.float32)
-        holds = np.flatnonzero(~empty)
-        depth_of_label[label.ravel().take(holds)] = depth_m.ravel().take(holds)
-        filled_m = depth_of_label.take(label)
-        if wrap:
-            filled_m, distance_px = (np.ascontiguousarray(a[:, wrap:-wrap]) for a in (filled_m, distance_px))
-        return filled_m, distance_px
+        if self.sparse.camera.is_equirectangular:  # the nearest return may lie beyond the seam or a pole
+            return nearest_on_sphere(depth_m)
+        return nearest_in_image(depth_m)
 
 
 def condition(prompt: SparsePrompt, config: ConditioningConfig) -> ConditionedPrompt:

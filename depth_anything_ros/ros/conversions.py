@@ -39,6 +39,11 @@ def header_message(nanoseconds: int, frame_id: str) -> Header:
     return Header(stamp=stamp_message(nanoseconds), frame_id=frame_id)
 
 
+def header_in(header: Any, frame_id: str) -> Header:
+    """The header's stamp in another frame."""
+    return Header(stamp=Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec), frame_id=frame_id)
+
+
 def image_from_message(message: Any) -> np.ndarray:
     """sensor_msgs/Image or CompressedImage -> (H, W, 3) uint8 RGB, a view of the message for unpadded rgb8.
 
@@ -80,6 +85,11 @@ def image_message(image_rgb: np.ndarray, header: Any) -> Image:
     if image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.dtype != np.uint8:
         raise InvalidInput(f'image: expected (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}')
     return _image_message(np.ascontiguousarray(image_rgb), 'rgb8', header)
+
+
+def mask_message(known: np.ndarray, header: Any) -> Image:
+    """(H, W) bool -> Image of mono8: 255 where True, 0 elsewhere."""
+    return _image_message(known.view(np.uint8) * np.uint8(255), 'mono8', header)
 
 
 def camera_info_message(camera: CameraModel, header: Any) -> CameraInfo:
@@ -133,7 +143,7 @@ def _image_message(pixels: np.ndarray, encoding: str, header: Any) -> Image:
 
 
 def _copied(header: Any) -> Header:
-    return Header(stamp=Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec), frame_id=header.frame_id)
+    return header_in(header, header.frame_id)
 
 
 def _with_data(message: Any, pixels: np.ndarray) -> Any:

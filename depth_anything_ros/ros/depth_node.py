@@ -50,7 +50,7 @@ class DepthNode(LifecycleNode):
         try:
             calibration = Calibration.load(config.input.calibration) if config.input.calibration else None
             self._estimator = DepthEstimator(create_engine(config.model, config.engine), config.estimator)
-            self._outputs = Outputs(self, self.health)
+            self._outputs = Outputs(self, self.health, config.publish.cubemap.enabled)
         except DepthError as error:
             self.get_logger().error(f'cannot configure: {error}')
             return TransitionCallbackReturn.FAILURE
@@ -136,7 +136,7 @@ class DepthNode(LifecycleNode):
         published_ms = self._outputs.publish(frame, observation.image_rgb, bundle.image.header, config.publish)
         frame.timings_ms.update(clock.laps_ms | published_ms)
         latency_ms = (self.get_clock().now().nanoseconds - bundle.stamp_ns) * 1e-6
-        self.health.published(frame, latency_ms)
+        self.health.published(frame, latency_ms, {'depth': 'radial range' if frame.camera.is_equirectangular else 'z'})
 
     def _on_parameters(self, config: DepthNodeConfig) -> None:
         if self._estimator is not None:

@@ -9,6 +9,7 @@ from depth_anything_ros.core.settings import setting, validate
 from depth_anything_ros.engines.factory import DEFAULT_MODEL, ENGINES
 from depth_anything_ros.pipeline.estimator import EstimatorConfig
 from depth_anything_ros.projection.cloud import FlyingPixelConfig
+from depth_anything_ros.ros.cubemap import CubemapConfig
 from depth_anything_ros.ros.sync import SyncConfig
 
 
@@ -55,6 +56,7 @@ class PublishConfig:
     )
     overlay_max_depth_m: float = setting(0.0, 'depth of the last colour of the overlay; 0: by frame', unit='m', low=0.0)
     flying_pixels: FlyingPixelConfig = field(default_factory=FlyingPixelConfig)
+    cubemap: CubemapConfig = field(default_factory=CubemapConfig)
 
     def __post_init__(self):
         validate(self)

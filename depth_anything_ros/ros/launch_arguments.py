@@ -20,6 +20,7 @@ from depth_anything_ros.ros.depth_node_config import DepthNodeConfig
 SHOWN_BY_RVIZ = ('debug/prompt_overlay', 'depth/image_rect', 'depth/points')  # in rviz/depth.rviz, of /depth_node
 NOTHING = 'none'  # for a list of topics: listen to none of this kind
 BOOLEANS = ('true', 'false')
+WHOLE_NUMBERS = {name for name, _, value in walk(DepthNodeConfig()) if type(value) is int}
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,19 @@ ARGUMENTS = (
     _topics('tof', 'PointCloud2 topic of a time-of-flight camera', 'input.tof_topics'),
     _topics('depth_prompt', 'depth image topic that prompts the network (ToF, stereo)', 'input.depth_prompt_topics'),
     _from_setting('image_transport', 'input.image_transport'),
+    _from_setting('camera_model', 'input.camera_model'),
     _from_setting('model', 'model'),
     _from_setting('engine', 'engine'),
     _from_setting('calibration', 'input.calibration'),
     _from_setting('fixed_frame', 'input.fixed_frame'),
+    Argument(
+        'cubemap',
+        'panoramas: six pinhole cameras too, ~/cubemap/FACE/...',
+        '',
+        ('', *BOOLEANS),
+        'publish.cubemap.enabled',
+    ),
+    _from_setting('cubemap_size', 'publish.cubemap.size_px'),
     Argument('params_file', 'YAML file with node parameters; arguments given here win over it'),
     Argument('namespace', 'namespace of the node'),
     Argument('name', 'name of the node', default='depth_node'),
@@ -80,6 +90,9 @@ ARGUMENTS = (
     Argument('rviz_frame', 'frame that RViz shows the cloud in; empty: fixed_frame, else map'),
     Argument('log_level', 'least severe log messages shown', 'info', ('debug', 'info', 'warn', 'error', 'fatal')),
 )
+
+# of panorama.launch.py, where they differ
+PANORAMA_DEFAULTS = {'camera_model': 'equirectangular', 'cubemap': 'true'}
 
 REPLAY_ARGUMENTS = (
     Argument('bag', 'recording to play: rosbag2 folder, .mcap or .db3 file', default=None),
@@ -121,7 +134,7 @@ def resolved(name: str, namespace: str) -> str:
 
 
 def parameter_overrides(given: Mapping[str, str]) -> dict[str, Any]:
-    """Launch arguments that are not empty, as node parameters of the right type."""
+    """Launch arguments that are not empty, as node parameters of the right type. Raises ConfigError."""
     overrides: dict[str, Any] = {}
     for argument in ARGUMENTS:
         value = given[argument.name]
@@ -132,9 +145,18 @@ def parameter_overrides(given: Mapping[str, str]) -> dict[str, Any]:
             overrides[argument.parameter] = [''] if value == NOTHING else [t.strip() for t in value.split(',')]
         elif set(BOOLEANS) <= set(argument.choices):
             overrides[argument.parameter] = value == 'true'
+        elif argument.parameter in WHOLE_NUMBERS:
+            overrides[argument.parameter] = _whole(argument.name, value)
         else:
             overrides[argument.parameter] = value
     return overrides
+
+
+def _whole(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError as error:
+        raise ConfigError(f'{name}: expected a whole number, got {value!r}') from error
 
 
 def topic_remappings(given: Mapping[str, str]) -> list[tuple[str, str]]:

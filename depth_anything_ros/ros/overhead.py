@@ -38,7 +38,7 @@ from depth_anything_ros.ros.transforms import TransformSource
 
 CAMERA, LIDAR = 'camera_optical_frame', 'lidar'
 NODE = 'overhead'
-DEBUG = 'overlay'
+ON_DEMAND = ('overlay', 'mask')  # a picture for debugging and a by-product: not part of the path that is timed
 IN_VIEW_RAD = np.deg2rad(70)  # the whole sweep of the frame path lands in the image
 
 
@@ -170,7 +170,7 @@ def _listeners() -> Iterator[None]:
 
 def _wait_for_listeners(outputs: Outputs, executor) -> None:
     deadline = time.monotonic() + 20
-    while not all(outputs.wanted(name) for name in TOPICS if name != DEBUG):
+    while not all(outputs.wanted(name) for name in TOPICS if name not in ON_DEMAND):
         executor.spin_once(timeout_sec=0.05)
         if time.monotonic() > deadline:
             raise TimeoutError('the listening process did not come up within 20 s')
@@ -182,7 +182,7 @@ def _listen() -> None:
     rclpy.init()
     node = rclpy.create_node('overhead_listener')
     for name, (message_type, topic) in TOPICS.items():
-        if name != DEBUG:  # a picture for debugging, not part of the path
+        if name not in ON_DEMAND:
             full = topic.replace('~', f'/{NODE}')
             node.create_subscription(message_type, full, lambda _: None, qos_profile_sensor_data, raw=True)
     with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):

@@ -70,6 +70,16 @@ def test_panorama_looks_along_z_in_the_middle_and_closes_at_the_seam():
     assert np.allclose((pixels[3:, 0] + 0.5) % PANORAMA.width % (PANORAMA.width - 1e-6), 0, atol=1e-6)
 
 
+@pytest.mark.parametrize('size', [(1280, 720), (1600, 400), (800, 800)])
+def test_an_image_that_is_no_full_panorama_is_refused(size):
+    with pytest.raises(CalibrationError, match=f'twice as wide as high, got {size[0]}x{size[1]}'):
+        CameraModel.equirectangular(*size)
+
+
+def test_a_panorama_may_be_rounded_to_a_codecs_blocks():
+    assert CameraModel.equirectangular(1920, 976).height == 976
+
+
 def test_resizing_keeps_rays():
     small = PINHOLE.resized(160, 120)
     xyz = np.array([[0.3, -0.2, 2.0]])

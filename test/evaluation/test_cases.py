@@ -112,4 +112,4 @@ def test_a_tenth_of_mosd_is_held_out(shared_data, tmp_path):
 
 
 def test_every_case_has_a_loader():
-    assert set(CASES) == {'middlebury', 'kitti', 'nuscenes', 'vod_radar', 'tof', 'mosd'}
+    assert set(CASES) == {'middlebury', 'kitti', 'nuscenes', 'vod_radar', 'tof', 'mosd', 'panorama'}

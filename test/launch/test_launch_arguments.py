@@ -17,6 +17,7 @@ from depth_anything_ros.core.settings import replaced, walk
 from depth_anything_ros.ros.depth_node_config import DepthNodeConfig
 from depth_anything_ros.ros.launch_arguments import (
     ARGUMENTS,
+    PANORAMA_DEFAULTS,
     REPLAY_ARGUMENTS,
     depth_node_setup,
     parameter_overrides,
@@ -46,7 +47,8 @@ def test_an_argument_is_described_and_its_default_is_a_choice(argument):
 @pytest.mark.parametrize('argument', [a for a in ARGUMENTS if a.parameter != 'use_sim_time' and a.parameter], ids=str)
 def test_an_argument_sets_a_parameter_that_the_node_has(argument):
     assert argument.parameter in SETTINGS
-    value = argument.choices[-1] if argument.choices else '/some/topic'
+    usual = '512' if type(SETTINGS[argument.parameter]) is int else '/some/topic'
+    value = argument.choices[-1] if argument.choices else usual
     (override,) = parameter_overrides(given(**{argument.name: value})).values()
     assert type(override) is type(SETTINGS[argument.parameter])
     replaced(DepthNodeConfig(), {argument.parameter: override})  # which raises on a value the node would refuse
@@ -74,6 +76,20 @@ def test_topics_of_one_kind_are_a_list_and_none_empties_it():
 )
 def test_camera_info_is_taken_from_beside_the_image(image, info, remapped_info):
     assert setup(image=image, camera_info=info).remappings == [('image', image), ('camera_info', remapped_info)]
+
+
+def test_a_panorama_is_launched_with_its_cubemap():
+    defaults = {a.name: PANORAMA_DEFAULTS.get(a.name, a.default) for a in ARGUMENTS}
+    node = depth_node_setup({**defaults, 'image': '/dome/image_raw', 'cubemap_size': '512'}, 'depth.rviz')
+    assert node.parameters == [
+        {
+            'input.camera_model': 'equirectangular',
+            'publish.cubemap.enabled': True,
+            'publish.cubemap.size_px': 512,
+        }
+    ]
+    with pytest.raises(ConfigError, match="cubemap_size: expected a whole number, got 'large'"):
+        setup(cubemap_size='large')
 
 
 def test_a_compressed_topic_selects_the_transport():
