@@ -12,13 +12,11 @@ import numpy as np
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.training.primitives import BOX, CARD, CYLINDER, ELLIPSOID, ROOM, Solid
 from depth_anything_ros.training.raycast import Light, Rendering, render
+from depth_anything_ros.training.selection import worth_keeping
 from depth_anything_ros.training.textures import TextureBank
 
 KINDS = ('room', 'table', 'street', 'clutter')
 SHARES = (0.4, 0.15, 0.35, 0.1)
-LEAST_VALID = 0.4  # a scene that is mostly sky, or a camera inside a solid, teaches nothing
-NEAREST_M = 0.15
-FEW_EDGES = 0.006  # of the pixels
 
 
 def generate(rng: np.random.Generator, bank: TextureBank, width: int, height: int, kind: str | None = None):
@@ -27,18 +25,8 @@ def generate(rng: np.random.Generator, bank: TextureBank, width: int, height: in
         drawn = kind or str(rng.choice(KINDS, p=SHARES))
         solids, pose, light = _SCENES[drawn](_Maker(rng, bank))
         rendering = render(solids, bank, _camera(rng, width, height, drawn), pose, light, rng)
-        valid = np.isfinite(rendering.depth_m)
-        if valid.mean() < LEAST_VALID or np.nanpercentile(rendering.depth_m, 2) < NEAREST_M:
-            continue
-        if _edges(rendering.depth_m) > FEW_EDGES or rng.random() < 0.3:  # bare walls are soon learnt
+        if worth_keeping(rng, rendering.depth_m):
             return rendering
-
-
-def _edges(depth_m: np.ndarray) -> float:
-    """Share of the pixels next to a jump of more than a twentieth of the depth."""
-    log_depth = np.log(np.nan_to_num(depth_m, nan=300.0))
-    across, down = np.abs(np.diff(log_depth, axis=1)), np.abs(np.diff(log_depth, axis=0))
-    return float((across > 0.05).mean() + (down > 0.05).mean())
 
 
 class _Maker:

@@ -2,6 +2,7 @@
 """Renders procedural scenes into shards: `python -m depth_anything_ros.training.render_procedural OUT --count N`.
 
 Resumable and repeatable: shard K depends on the seed and on K alone, and finished shards are left as they are.
+`depth_anything_ros render-scenes --kind procedural` also keeps provenance and holds out every tenth shard.
 """
 
 from __future__ import annotations
@@ -23,24 +24,29 @@ WIDTH, HEIGHT = 384, 256
 KINECT = (525.0, 525.0, 319.5, 239.5)
 
 
+def render_frames(index: int, seed: int, count: int, photos: list[np.ndarray] | None) -> list[Sample]:
+    """`count` scenes of shard `index` on a texture bank of its own. photos: images whose crops become textures."""
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng([seed, index])
+    bank = TextureBank(rng, photos=photos)
+    samples = []
+    for _ in range(count):
+        scene = generate(rng, bank, WIDTH, HEIGHT)
+        camera = scene.camera
+        samples.append(Sample(scene.image_rgb, scene.depth_m, np.array([camera.fx, camera.fy, camera.cx, camera.cy])))
+    return samples
+
+
 def render_shard(folder: Path, index: int, seed: int, photos_folder: Path | None):
-    """Shard `index`: PER_SHARD scenes on a texture bank of its own. photos_folder: RGB-D frames for textures."""
+    """Shard `index`: PER_SHARD scenes. photos_folder: RGB-D frames for textures."""
     name = f'procedural_{seed}_{index:04d}'
     if (folder / f'{name}_camera.npy').exists():
         return
-    cv2.setNumThreads(1)
-    rng = np.random.default_rng([seed, index])
     photos = None
     if photos_folder is not None:
         training, _ = split_tenth(read_rgbd_folder(photos_folder, KINECT))  # held-out frames not even as texture
         photos = [sample.image_rgb for sample in training]
-    bank = TextureBank(rng, photos=photos)
-    samples = []
-    for _ in range(PER_SHARD):
-        scene = generate(rng, bank, WIDTH, HEIGHT)
-        camera = scene.camera
-        samples.append(Sample(scene.image_rgb, scene.depth_m, np.array([camera.fx, camera.fy, camera.cx, camera.cy])))
-    write_shard(folder, name, samples)
+    write_shard(folder, name, render_frames(index, seed, PER_SHARD, photos))
 
 
 def _render(arguments):

@@ -34,6 +34,10 @@ class TextureBank:
         levels = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for size in self._sizes]
         return np.concatenate([level.reshape(-1, 3) for level in levels])
 
+    def picture(self, texture: int) -> np.ndarray:
+        """A texture at full size, (SIZE, SIZE, 3) uint8."""
+        return self._texels[texture][: SIZE_PX * SIZE_PX].reshape(SIZE_PX, SIZE_PX, 3)
+
     def sample(self, texture: int, tiles: np.ndarray, tiles_per_pixel: np.ndarray) -> np.ndarray:
         """Bilinear look-up: tiles (N, 2) in tile units (wrapping), footprint (N,) -> (N, 3) float32 colours 0..255."""
         level = np.clip(np.log2(np.maximum(tiles_per_pixel * SIZE_PX, 1e-6)), 0, LEVELS - 1).astype(np.int32)

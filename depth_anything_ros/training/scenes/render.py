@@ -9,9 +9,7 @@ Frames are kept in the work folder as they are done, so that a broken run goes o
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +20,7 @@ from depth_anything_ros.core.errors import DepthError, InvalidInput, MissingExtr
 from depth_anything_ros.core.transform import RigidTransform
 from depth_anything_ros.training.scenes import trajectory
 from depth_anything_ros.training.scenes.lidar import SpinningLidar, simulate_sweep
+from depth_anything_ros.training.scenes.quiet import quiet_stdout
 from depth_anything_ros.training.scenes.recording import RenderedFrame, write_recording
 
 FRAME_PERIOD_S = 0.2
@@ -114,7 +113,7 @@ def render_frames(work: Path, count: int, samples: int, width: int, height: int)
                 continue
             camera.look_from(trajectory.odom_from_base(i * FRAME_PERIOD_S)[0] @ trajectory.base_from_camera())
             exr = work / 'depth.exr'
-            with _quiet_stdout():
+            with quiet_stdout():
                 camera.render_picture(picture)
                 depth_m = camera.render_depth(exr)
             partial = work / 'partial.npy'
@@ -159,21 +158,6 @@ def write_ply(path: Path, vertices_m: np.ndarray, triangles: np.ndarray) -> None
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(header.encode() + vertices_m.astype('<f4').tobytes() + faces.tobytes())
-
-
-@contextlib.contextmanager
-def _quiet_stdout():
-    """Blender reports every tile from C++, past sys.stdout, right through the progress bar."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(silent)
 
 
 def _size(text: str) -> tuple[int, int]:
