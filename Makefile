@@ -49,7 +49,7 @@ $(VENV)/.installed: setup.py package.xml constraints.txt
 	    || { echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV) \
 	    || { echo 'no virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)'; exit 1; }
-	@echo 'Installing into $(VENV): ROS 2 from wheels, torch, ONNX Runtime and tools (once, about 2 GB)'
+	@echo 'Installing into $(VENV): ROS 2 from wheels, torch, ONNX Runtime and tools (once, about 3 GB)'
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 

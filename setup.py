@@ -45,6 +45,7 @@ EXTRAS = {
     'bags': ['rosbags'],
     'report': ['matplotlib', 'scipy'],
     'cloud': ['trimesh'],
+    'mapping': ['open3d', 'libusb-package', 'scipy', 'trimesh'],
     'scenes': ['bpy', 'OpenEXR'],
     'ros': [f'{name}; {WHEELS}' for name in ROS],
     'test': ['pytest', 'ruff', 'setuptools', 'colcon-common-extensions'],
@@ -85,6 +86,7 @@ setup(
         'console_scripts': [
             f'{NAME} = {NAME}.cli.main:main',
             f'depth_node = {NAME}.cli.node:main',
+            f'mapping_node = {NAME}.cli.mapping_node:main',
         ]
     },
 )

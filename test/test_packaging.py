@@ -68,6 +68,7 @@ def test_the_constraints_hold_every_requirement(repository):
 DISTRIBUTION = {
     'cuda': 'cuda-bindings',
     'cupy': 'cuda-bindings',
+    'libusb_package': 'libusb-package',
     'cv2': 'opencv-python-headless',
     'mathutils': 'bpy',
     'yaml': 'PyYAML',

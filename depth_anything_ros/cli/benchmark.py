@@ -9,14 +9,18 @@ import os
 import platform
 from pathlib import Path
 
-HELP = 'time the frame path without inference: decode, project, condition, pack, publish'
+HELP = 'time the frame path without inference (decode, project, condition, pack, publish), or mapping'
 EPILOG = """
-example:
+examples:
   depth_anything_ros benchmark --output benchmark.json
+  depth_anything_ros benchmark mapping --frames 600 --memory 256
 """
 
 
 def add_arguments(parser) -> None:
+    parser.add_argument('what', nargs='?', default='frame', choices=('frame', 'mapping'), help='default: frame')
+    parser.add_argument('--voxel', type=float, default=0.02, metavar='M', help='of mapping (default: %(default)s m)')
+    parser.add_argument('--memory', type=int, default=256, metavar='MB', help='of mapping (default: %(default)s MB)')
     parser.add_argument('--size', type=_size, default=(640, 480), metavar='WxH', help='image size (default: 640x480)')
     parser.add_argument('--points', type=int, default=30000, help='returns of a sweep (default: %(default)s)')
     parser.add_argument(
@@ -27,6 +31,8 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
+    if args.what == 'mapping':
+        return _mapping(args)
     import cv2
 
     from depth_anything_ros.cli.progress import progress_bar
@@ -43,6 +49,41 @@ def run(args) -> int:
         args.output.write_text(
             json.dumps({'machine': machine(), 'arguments': _plain(args), 'stages_ms': table}, indent=2)
         )
+    return 0
+
+
+def _mapping(args) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from depth_anything_ros.cli.progress import progress_bar
+    from depth_anything_ros.evaluation.map_benchmark import CAMERA, STEP_M, drive
+
+    with progress_bar() as bar:
+        task = bar.add_task('frames', total=args.frames)
+        done = drive(args.frames, args.voxel, args.memory, lambda: bar.advance(task))
+    table = percentiles(done.stages_ms)
+    facts = {
+        'mesh of all in memory': f'{done.mesh_s:.2f} s, {done.triangles} triangles',
+        'voxels, most': f'{max(done.memory_mb):.0f} MB of {args.memory} MB',
+        'voxels, last': f'{done.memory_mb[-1]:.0f} MB, {done.status["dropped_blocks"]:.0f} blocks dropped on the way',
+        'process, half-way and last': f'{done.resident_mb[0]:.0f} MB, {done.resident_mb[1]:.0f} MB',
+    }
+    view = Table(
+        title=f'{CAMERA.width}x{CAMERA.height}, voxels of {args.voxel * 100:g} cm, {args.frames} frames over'
+        f' {args.frames * STEP_M:.0f} m, milliseconds; {machine()}'
+    )
+    for column in ('stage', 'p50', 'p95', 'p99'):
+        view.add_column(column, justify='left' if column == 'stage' else 'right')
+    for stage, values in table.items():
+        view.add_row(stage, *(f'{values[key]:.1f}' for key in ('p50', 'p95', 'p99')))
+    console = Console()
+    console.print(view)
+    for name, value in facts.items():
+        console.print(f'{name}: {value}', highlight=False)
+    if args.output:
+        figures = {'machine': machine(), 'stages_ms': table, 'facts': facts, 'memory_mb': done.memory_mb}
+        args.output.write_text(json.dumps(figures, indent=2))
     return 0
 
 

@@ -1,36 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`depth_anything_ros parameters`: the node's parameter reference, made from the code that declares them."""
+"""`depth_anything_ros parameters`: a node's parameter reference, made from the code that declares them."""
 
 from __future__ import annotations
 
 from depth_anything_ros.core.settings import walk
 
-HELP = "print depth_node's parameters as a Markdown table"
+HELP = "print a node's parameters as a Markdown table"
+NODES = ('depth_node', 'mapping_node')
 
 
 def add_arguments(parser) -> None:
-    del parser
+    parser.add_argument('node', nargs='?', default=NODES[0], choices=NODES, help=f'default: {NODES[0]}')
 
 
 def run(args) -> int:
-    del args
-    print(reference(), end='')
+    print(reference(args.node), end='')
     return 0
 
 
-def reference() -> str:
-    """docs/parameters.md as it should read."""
-    from depth_anything_ros.ros.depth_node_config import DepthNodeConfig
+def reference(node: str = NODES[0]) -> str:
+    """docs/parameters.md (of depth_node) or docs/mapping_parameters.md as it should read."""
+    if node == NODES[0]:
+        from depth_anything_ros.ros.depth_node_config import DepthNodeConfig as Config
+    else:
+        from depth_anything_ros.ros.mapping_node_config import MappingNodeConfig as Config
 
+    command = 'depth_anything_ros parameters' + ('' if node == NODES[0] else f' {node}')
     lines = [
-        '# Parameters of depth_node',
+        f'# Parameters of {node}',
         '',
-        'Made by `depth_anything_ros parameters`. *fixed*: read at start only; all others can be set while running.',
+        f'Made by `{command}`. *fixed*: read at start only; all others can be set while running.',
         '',
         '| name | default | range or choices | what it does |',
         '|---|---|---|---|',
     ]
-    for name, field, value in walk(DepthNodeConfig()):
+    for name, field, value in walk(Config()):
         meta = field.metadata
         bounds = ', '.join(meta['choices']) or _range(meta)
         fixed = ' *(fixed)*' if meta['read_only'] else ''

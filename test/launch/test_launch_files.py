@@ -9,7 +9,7 @@ import pytest
 
 from depth_anything_ros.core.resources import resource
 
-FILES = ('depth.launch.py', 'panorama.launch.py', 'replay.launch.py')
+FILES = ('depth.launch.py', 'mapping.launch.py', 'panorama.launch.py', 'replay.launch.py')
 
 
 @pytest.fixture(params=FILES)
@@ -25,7 +25,7 @@ def test_a_launch_file_describes_itself_and_what_it_starts(tree):
 
 
 def test_a_node_is_named_by_its_package_and_an_executable_that_is_installed(tree, repository):
-    installed = {'depth_anything_ros', 'depth_node', 'rviz2'}
+    installed = {'depth_anything_ros', 'depth_node', 'mapping_node', 'rviz2'}
     setup_text = (repository / 'setup.py').read_text() if (repository / 'setup.py').is_file() else ''
     nodes = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == 'Node']
     assert nodes or 'depth.launch.py' in ast.unparse(tree)
@@ -60,10 +60,10 @@ def described(request):
 @pytest.mark.parametrize('file', FILES)
 def test_launch_reads_every_argument_with_its_description(described, file):
     from depth_anything_ros.ros.launch_arguments import ARGUMENTS, REPLAY_ARGUMENTS
+    from depth_anything_ros.ros.mapping_launch import MAPPING_ARGUMENTS
 
-    expected = {a.name for a in ARGUMENTS} | (
-        {a.name for a in REPLAY_ARGUMENTS} if file == 'replay.launch.py' else set()
-    )
+    own = {'replay.launch.py': REPLAY_ARGUMENTS, 'mapping.launch.py': MAPPING_ARGUMENTS}
+    expected = {a.name for a in (*ARGUMENTS, *own.get(file, ()))}
     arguments = described(file).get_launch_arguments()
     assert {a.name for a in arguments} == expected
     assert all(a.description for a in arguments)
