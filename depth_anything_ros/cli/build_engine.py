@@ -82,10 +82,11 @@ def _graph(model: str) -> tuple[str, Path]:
     """(name, ONNX file) of a model, a card or a graph."""
     from depth_anything_ros.core.errors import CheckpointError
     from depth_anything_ros.networks.card import load_card, verified_path
+    from depth_anything_ros.networks.weight_store import how_to_get_a_graph
 
     if model.endswith('.onnx'):
         return Path(model).stem, Path(model)
     card = load_card(model)
     if card.onnx is None:
-        raise CheckpointError(f'{card.name}: its card names no ONNX file; make one with depth_anything_ros export')
+        raise CheckpointError(f'{card.name}: {how_to_get_a_graph(card)}')
     return card.name, verified_path(card, card.onnx)

@@ -25,6 +25,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     from depth_anything_ros.core.errors import ConfigError, MissingExtra
+    from depth_anything_ros.engines.arrays import check_size
     from depth_anything_ros.networks.card import SPARSE_PROMPT, find_card, load_card, save_card, weight_file
 
     try:
@@ -38,6 +39,8 @@ def run(args) -> int:
         why = 'takes images of any size: leave it out' if args.size else "expected HxW, the size of the camera's images"
         raise ConfigError(f'--size: {card.name} {why}' if args.size else f'--size: {why}, for {card.name}')
     size = args.size and _size(args.size)
+    if size:
+        check_size(card, *size)
     network = load_network(card)
     if size is None:
         output, own = args.output or card.folder / f'{card.name}.onnx', find_card(args.model)

@@ -68,17 +68,18 @@ def _info(args) -> int:
 def _get(args) -> int:
     from depth_anything_ros.core.errors import CheckpointError
     from depth_anything_ros.networks.card import load_card
+    from depth_anything_ros.networks.weight_store import check_consent, verified_path
 
     card = load_card(args.model)
     source = next((s for s in card.sources if args.format in (None, s.format)), None)
     if source is None:
         formats = ', '.join(s.format for s in card.sources)
         raise CheckpointError(f'{card.name}: its card has no file of format {args.format}, only {formats}')
-    check_consent, fetch, _ = _weights()
     check_consent(card, args.accept_licence)
     if card.path_of(source).is_file():
-        print(f'{card.path_of(source)}: already here')
+        print(f'{verified_path(card, source)}: already here')
         return 0
+    fetch, _ = _weights()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     _report(card, source, fetch(card, source))
     return 0
@@ -86,10 +87,11 @@ def _get(args) -> int:
 
 def _add(args) -> int:
     from depth_anything_ros.networks.card import load_card
+    from depth_anything_ros.networks.weight_store import check_consent
 
     card = load_card(args.card)
-    check_consent, _, adopt = _weights()
     check_consent(card, args.accept_licence)
+    _, adopt = _weights()
     path = adopt(args.file, card, args.link)
     source = next(s for s in card.sources if card.path_of(s) == path)
     _report(card, source, path)
@@ -100,10 +102,10 @@ def _weights():
     from depth_anything_ros.core.errors import MissingExtra
 
     try:
-        from depth_anything_ros.networks.weight_fetch import adopt, check_consent, fetch
+        from depth_anything_ros.networks.weight_fetch import adopt, fetch
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or 'torch', 'torch', 'checking weights') from error
-    return check_consent, fetch, adopt
+    return fetch, adopt
 
 
 def _report(card, source, path: Path) -> None:

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from depth_anything_ros.networks.card_schema import ModelCard, WeightFile
 from depth_anything_ros.networks.weight_store import recorded_sha256
 
-HEADINGS = ('model', 'system', 'M parameters', 'size', 'licence of the weights', 'prompt', 'gives')
+SYSTEM, LICENCE = 'system', 'licence of the weights'
+HEADINGS = ('model', SYSTEM, 'M parameters', 'size', LICENCE, 'prompt', 'gives')
 RIGHT = ('M parameters', 'size')
+LEFT_OUT = (SYSTEM, 'M parameters')  # of a terminal's width: the name and the size say it
 BYTES_A_WEIGHT = 4  # float32, as most are published
 NOT_KNOWN = 'not known'
 
@@ -56,13 +60,15 @@ A wrong or unknown field is an error that names it; so are missing and unexpecte
 
 def table(cards: Sequence[ModelCard]) -> Table:
     """For the terminal; non-commercial licences are red."""
-    shown = Table(title='models', title_justify='left', title_style='bold')
+    shown = Table(title='models', title_justify='left', title_style='bold', box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in (*HEADINGS, 'here'):
-        shown.add_column(heading, justify='right' if heading in RIGHT else 'left', overflow='fold')
+        if heading not in LEFT_OUT:
+            justify = 'right' if heading in RIGHT else 'left'
+            shown.add_column(heading.split()[0], justify=justify, overflow='fold', no_wrap=heading == HEADINGS[0])
     for card in cards:
-        cells = [Text(cell) for cell in _cells(card)]
-        cells[HEADINGS.index('licence of the weights')].stylize(_colour(card))
-        shown.add_row(*cells, 'yes' if _present(card) else '-')
+        cells = dict(zip(HEADINGS, map(Text, _cells(card)), strict=True))
+        cells[LICENCE] = Text(re.split(r'[:;] | \(', card.licence)[0], style=_colour(card))
+        shown.add_row(*(cells[h] for h in HEADINGS if h not in LEFT_OUT), 'yes' if _present(card) else '-')
     shown.caption = 'red: no commercial use; yellow: licence not known; both need --accept-licence'
     return shown
 
@@ -74,7 +80,7 @@ def markdown(cards: Sequence[ModelCard]) -> str:
         cells = list(_cells(card))
         cells[0] = f'`{cells[0]}`'
         if card.non_commercial:
-            cells[HEADINGS.index('licence of the weights')] += ' (**NC**)'
+            cells[HEADINGS.index(LICENCE)] += ' (**NC**)'
         rows.append(tuple(cells))
     lines = ['| ' + ' | '.join(row) + ' |' for row in rows]
     return MARKDOWN_HEAD + '\n'.join(lines) + '\n' + MARKDOWN_FOOT
@@ -91,7 +97,7 @@ def details(card: ModelCard) -> Table:
         'description': card.description,
         'repository': card.repository,
         'paper': card.paper,
-        'licence of the weights': licence,
+        LICENCE: licence,
         'licence of the code': card.code_licence,
         'network': f'{card.network} {_flat(card.network_config)}',
         'parameters': NOT_KNOWN if card.parameters_m is None else f'{card.parameters_m:g} M',

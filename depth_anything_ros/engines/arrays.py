@@ -119,12 +119,7 @@ def check_frame(card: ModelCard, image_rgb: np.ndarray, prompt: ConditionedPromp
             f'expected a uint8 image and a prompt of one size, got {image_rgb.shape} {image_rgb.dtype}'
             f' and {prompt.sparse.depth_m.shape}'
         )
-    short, long = sorted((height, width))
-    if short < SMALLEST_SIDE_PX or long > LONGEST_ASPECT * short:
-        raise InvalidInput(
-            f'{card.name}: expected an image of at least {SMALLEST_SIDE_PX} px a side and no more than'
-            f' {LONGEST_ASPECT:g} times as long as wide, got {width}x{height}'
-        )
+    check_size(card, height, width)
     if camera is None and card.needs_focal and card.prompt != 'sparse':
         raise InvalidInput(
             f'{card.name} turns what it sees into metres by the focal length, and the camera is not known:'
@@ -134,13 +129,23 @@ def check_frame(card: ModelCard, image_rgb: np.ndarray, prompt: ConditionedPromp
     if card.camera == 'equirectangular' and not panorama:
         raise InvalidInput(
             f'{card.name} is for 360 x 180 degree panoramas and this camera is a pinhole camera:'
-            ' choose another model, or set input.camera_model to equirectangular if the image is a panorama'
+            ' choose another model, or say that it is a panorama (input.camera_model or --camera equirectangular)'
         )
     # the sparse-prompt network follows the returns, whatever the projection
     if panorama and card.camera != 'equirectangular' and card.prompt != 'sparse':
         raise InvalidInput(
             f'{card.name} is for pinhole images and this one is a panorama: choose a model for panoramas,'
             ' or set estimator.panorama.method to views'
+        )
+
+
+def check_size(card: ModelCard, height: int, width: int) -> None:
+    """Raise InvalidInput, one line, unless a network can make something of images of this size."""
+    short, long = sorted((height, width))
+    if short < SMALLEST_SIDE_PX or long > LONGEST_ASPECT * short:
+        raise InvalidInput(
+            f'{card.name}: expected an image of at least {SMALLEST_SIDE_PX} px a side and no more than'
+            f' {LONGEST_ASPECT:g} times as long as wide, got {width}x{height}'
         )
 
 

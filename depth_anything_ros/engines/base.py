@@ -30,14 +30,10 @@ class Prediction:
 
 
 class Engine(Protocol):
-    """Runs one model. Resizing, normalisation and upsampling are inside, so that all engines are given the same.
-
-    camera: which images the model is for: pinhole, equirectangular or any.
-    """
+    """Runs one model. Resizing, normalisation and upsampling are inside, so that all engines are given the same."""
 
     name: str
     model: str
-    camera: str
     camera: str  # what images it is for: 'pinhole', 'equirectangular' or 'any'
 
     def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel | None) -> Prediction:

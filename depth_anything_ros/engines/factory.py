@@ -6,7 +6,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from depth_anything_ros.core.errors import ConfigError
+from depth_anything_ros.core.errors import ConfigError, MissingExtra
 from depth_anything_ros.engines.base import Engine
 from depth_anything_ros.engines.classical import ClassicalEngine
 from depth_anything_ros.networks.card import ModelCard, load_card
@@ -46,7 +46,7 @@ def create_engine(model: str = DEFAULT_MODEL, engine: str = 'auto') -> Engine:
 
 
 def choose(card: ModelCard) -> tuple[str, str]:
-    """(engine, reason) for a card on this machine."""
+    """(engine, reason) for a card on this machine. Raises MissingExtra for a published system that nothing here runs."""
     has_torch, has_onnx = find_spec('torch') is not None, find_spec('onnxruntime') is not None
     graph = card.onnx is not None and card.path_of(card.onnx).is_file()
     if has_torch and _gpu() and not (graph and has_onnx and _onnx_uses_gpu()):
@@ -55,6 +55,8 @@ def choose(card: ModelCard) -> tuple[str, str]:
         return 'onnx', 'auto: the model has an exported graph and onnxruntime is installed'
     if has_torch:
         return 'torch', 'auto: ' + ('onnxruntime is not installed' if graph else 'the model has no exported graph')
+    if card.prompt != 'sparse':  # a published system asked for by name; completion of the returns is another thing
+        raise MissingExtra('torch', 'models', f'the model {card.name}, which has no exported graph here,')
     if has_onnx:
         return CLASSICAL, f'auto: {card.name} has no exported graph and torch is not installed'
     return CLASSICAL, 'auto: neither onnxruntime nor torch is installed'

@@ -10,6 +10,7 @@ from depth_anything_ros.core.errors import CheckpointError, EngineError, Missing
 from depth_anything_ros.engines.arrays import INPUT_NAMES, OUTPUT_NAMES, Packing, static_size
 from depth_anything_ros.engines.base import Prediction
 from depth_anything_ros.networks.card import ModelCard, verified_path
+from depth_anything_ros.networks.weight_store import how_to_get_a_graph
 from depth_anything_ros.projection.conditioning import ConditionedPrompt
 
 PREFERRED_PROVIDERS = ('CUDAExecutionProvider', 'CPUExecutionProvider')
@@ -30,7 +31,7 @@ class OnnxEngine:
         except ImportError as error:
             raise MissingExtra('onnxruntime', 'onnx', 'the onnx engine') from error
         if card.onnx is None:
-            raise CheckpointError(f'{card.name}: its card names no ONNX file; make one with depth_anything_ros export')
+            raise CheckpointError(f'{card.name}: {how_to_get_a_graph(card)}')
         path = verified_path(card, card.onnx)
         providers = [name for name in PREFERRED_PROVIDERS if name in onnxruntime.get_available_providers()]
         options = onnxruntime.SessionOptions()

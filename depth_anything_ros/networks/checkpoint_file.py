@@ -75,8 +75,12 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         if stream.read(len(ZIP)) == ZIP and not zipped:
             raise CheckpointError(f'{path}: truncated: the table at the end of the file is missing; fetch it again')
     try:
-        # mapped, not read: widening half precision would need the file and the network in memory otherwise
-        given = torch.load(path, map_location='cpu', weights_only=True, mmap=zipped or None)
+        if path.suffix == '.safetensors':  # given the path, torch would believe the suffix
+            with path.open('rb') as stream:
+                given = torch.load(stream, map_location='cpu', weights_only=True)
+        else:
+            # mapped, not read: widening half precision would need the file and the network in memory otherwise
+            given = torch.load(path, map_location='cpu', weights_only=True, mmap=zipped or None)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f'{path}: {_refusal(str(error))}') from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
@@ -115,7 +119,7 @@ def _stripped(path: Path, state: dict[str, Tensor], source: WeightFile) -> dict[
     names = [name[source.strip_characters :] for name in names]
     if len(set(names)) < len(names) or '' in names:
         raise CheckpointError(
-            f'{path}: not the file that its card means: without {source.prefix!r} and {source.strip_characters} more'
-            ' characters its names are no longer different'
+            f'{path}: not the file that its card means: {source.strip_characters} characters should stand before every'
+            ' name in it; without them names are no longer different'
         )
     return dict(zip(names, state.values(), strict=True))

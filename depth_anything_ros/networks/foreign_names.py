@@ -24,11 +24,15 @@ def foreign_names(raw: dict[str, Tensor], rename: Rename) -> Callable[[str], str
     """A function from names of the network to those of the file `raw`; what no sibling tells stays as it is."""
     always = _needed(raw, rename)
     siblings: dict[str, list[str]] = {}
+    known: dict[str, str] = {}
     for foreign, tensor in raw.items():
         for own in _renamed(foreign, tensor, always, rename):
+            known[own] = foreign
             siblings.setdefault(NUMBER.sub('#', own), []).append(foreign)
 
     def foreign_name(own: str) -> str:
+        if own in known:  # there, only of another shape
+            return known[own]
         for sibling in siblings.get(NUMBER.sub('#', own), []):
             for number in NUMBER.finditer(sibling):
                 for n in NUMBERS:

@@ -23,14 +23,6 @@ SPACE = 'spaces/'  # how the address of a space, not of a model, starts on the h
 UNFINISHED = re.compile(r'\.unfinished-(\d+)-')  # the process that works on it
 
 
-def check_consent(card: ModelCard, given: bool) -> None:
-    """Raise CheckpointError unless the licence asks for no consent or it was given."""
-    if card.asks_consent and not given:
-        raise CheckpointError(
-            f'{card.name}: the licence of its weights is {card.licence!r}: read it, then say --accept-licence'
-        )
-
-
 def fetch(card: ModelCard, source: WeightFile) -> Path:
     """Download a source of the card into the cache -> its path.
 

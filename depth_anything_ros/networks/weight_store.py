@@ -8,9 +8,18 @@ from pathlib import Path
 
 from depth_anything_ros.core.errors import CheckpointError
 from depth_anything_ros.networks.card_schema import ModelCard, WeightFile
+from depth_anything_ros.networks.registry import SPARSE_PROMPT
 
 CHUNK = 1 << 22  # bytes
 RECORD = '.sha256'  # beside a fetched file: what it was when it came
+
+
+def check_consent(card: ModelCard, given: bool) -> None:
+    """Raise CheckpointError unless the licence asks for no consent or it was given."""
+    if card.asks_consent and not given:
+        raise CheckpointError(
+            f'{card.name}: the licence of its weights is {card.licence!r}: read it, then say --accept-licence'
+        )
 
 
 def verified_path(card: ModelCard, named: WeightFile) -> Path:
@@ -28,13 +37,24 @@ def verified_path(card: ModelCard, named: WeightFile) -> Path:
         return path
     found = sha256(path)
     if found != expected:
-        raise CheckpointError(f'{path}: corrupt or not the file of {whose}: expected sha256 {expected}, got {found}')
+        again = '' if named.hub is None else '; delete it, then fetch it again'
+        raise CheckpointError(
+            f'{path}: corrupt or not the file of {whose}: expected sha256 {expected}, got {found}{again}'
+        )
     return path
 
 
 def present_source(card: ModelCard) -> WeightFile:
     """The first of the card's sources whose file is here; the preferred one where none is."""
     return next((source for source in card.sources if card.path_of(source).is_file()), card.weights)
+
+
+def how_to_get_a_graph(card: ModelCard) -> str:
+    """What to do where a card names no ONNX file; graphs that were exported to its weights already are named."""
+    size = '' if card.network == SPARSE_PROMPT else ' --size HxW'
+    made = sorted(card.path_of(card.weights).parent.glob(f'{card.name}_*.yaml'))
+    give = f'give the card of an exported graph as the model ({", ".join(map(str, made))}), or ' if made else ''
+    return f'its card names no ONNX file; {give}make one with depth_anything_ros export {card.name}{size}'
 
 
 def weight_file(path: Path) -> WeightFile:

@@ -76,9 +76,10 @@ class ScaleMemory:
         if self._alignment is None or age_s > config.max_age_s:
             if prediction.metric:
                 return Scaled(prediction.depth_m, own_sigma(prediction), Mode.MONO, {})
+            last = 'there was none before' if self._alignment is None else f'the last good scale is {age_s:.1f} s old'
             raise InvalidInput(
-                'a relative network needs returns for its scale: '
-                + ('none came so far' if self._alignment is None else f'the last good scale is {age_s:.1f} s old')
+                f'a relative network needs returns for its scale: expected at least {config.min_returns} where it knows'
+                f' disparity, got {prompt.sparse.stats.count} on the image; {last}'
             )
         depth_m = self._alignment.depth_m(prediction.depth_m)
         sigma_m = depth_m * np.float32(self._alignment.residual * SIGMA_OF_MEDIAN + age_s * config.drift_per_s)

@@ -11,6 +11,8 @@ pytest.importorskip('onnxruntime')
 from random_network import randomised  # noqa: E402
 
 from depth_anything_ros.cli.main import main  # noqa: E402
+from depth_anything_ros.core.errors import CheckpointError  # noqa: E402
+from depth_anything_ros.engines.factory import create_engine  # noqa: E402
 from depth_anything_ros.networks import export  # noqa: E402
 from depth_anything_ros.networks.card import ModelCard, load_card, save_card, verified_path, weight_file  # noqa: E402
 from depth_anything_ros.networks.checkpoint import save_weights  # noqa: E402
@@ -64,6 +66,8 @@ def test_the_card_beside_the_graph_names_it_and_says_its_size_or_nothing_is_left
     assert made.inputs == {'image': '(1, 60, 84, 3) uint8 RGB', 'camera': '(1, 4) float32'}
     assert made.outputs == {'depth': '(1, 60, 84) float32 metres'}
     assert load_card(str(card)).onnx is None, 'the card of the weights stays as it is'
+    with pytest.raises(CheckpointError, match=r'card of an exported.*tiny_60x84\.yaml.*export tiny --size HxW'):
+        create_engine(str(card), 'onnx')
 
 
 @pytest.mark.parametrize('size', [[], ['--size', '60'], ['--size', '0x84'], ['--size', '60x84x3']])
@@ -71,6 +75,14 @@ def test_a_size_is_needed_and_has_a_form(card, capsys, size):
     assert main(['export', str(card), *size]) == 1
     said = capsys.readouterr().err.strip()
     assert '--size: expected HxW' in said and '\n' not in said
+
+
+@pytest.mark.parametrize('size', ['13x13', '20x400'])
+def test_a_size_that_no_network_can_see_anything_in_is_told_before_exporting(card, capsys, size):
+    assert main(['export', str(card), '--size', size]) == 1
+    said = capsys.readouterr().err.strip()
+    assert 'expected an image of at least 16 px' in said and '\n' not in said
+    assert not list(card.parent.glob('*.onnx'))
 
 
 def test_a_graph_for_any_size_takes_no_size(capsys):

@@ -71,6 +71,12 @@ def test_auto_without_any_runtime_completes_classically_and_says_so(tiny_model, 
     assert 'neither onnxruntime nor torch' in facts['reason']
 
 
+def test_a_published_system_is_never_replaced_by_classical_completion(monkeypatch):
+    monkeypatch.setattr(factory, 'find_spec', lambda name: None)
+    with pytest.raises(MissingExtra, match=r'depth_anything_v2_small.*depth_anything_ros\[models\]'):
+        create_engine('depth_anything_v2_small')
+
+
 @pytest.mark.parametrize('engine', ['auto', 'torch', 'onnx'])
 def test_corrupt_weights_are_an_error_and_never_random_ones(copied, engine):
     for name in ('tiny.safetensors', 'tiny.onnx'):

@@ -93,6 +93,13 @@ def test_torch_files_are_read_in_every_wrapping(tmp_path, zipped, wrapper):
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
+def test_a_torch_file_is_known_under_the_suffix_of_another_format(tmp_path):
+    first, second = net(), net()
+    torch.save(first.state_dict(), tmp_path / 'a.safetensors')
+    load_weights(second, tmp_path / 'a.safetensors')
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
 def test_a_safetensors_file_is_known_under_any_suffix_whatever_its_headers_length(tmp_path):
     from safetensors.torch import save
 

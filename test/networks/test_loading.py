@@ -2,6 +2,7 @@
 """A card becomes its network with its weights, in every form they are published in; or one clear error."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -107,12 +108,15 @@ def test_keys_are_named_as_the_authors_call_them(official_file, tmp_path, gone, 
     assert str(error.value) == f'{tmp_path / "other.pth"}: made for another network: {said}'
 
 
-def test_a_shape_that_differs_is_named_as_the_authors_call_it(official_file, tmp_path):
+@pytest.mark.parametrize(
+    ('name', 'shape'), [('pretrained.blocks.3.mlp.fc1.bias', '(1536,)'), ('pretrained.cls_token', '(1, 1, 384)')]
+)
+def test_a_shape_that_differs_is_named_as_the_authors_call_it(official_file, tmp_path, name, shape):
     state = torch.load(official_file, weights_only=True)
-    state['pretrained.blocks.3.mlp.fc1.bias'] = torch.zeros(7)
+    state[name] = torch.zeros(7)
     torch.save(state, tmp_path / 'other.pth')
     card = load_card('depth_anything_v2_small')
-    with pytest.raises(CheckpointError, match=r'pretrained\.blocks\.3\.mlp\.fc1\.bias: expected \(1536,\), got'):
+    with pytest.raises(CheckpointError, match=re.escape(f'{name}: expected {shape}, got (7,)')):
         network_from(card, card.weights, tmp_path / 'other.pth')
 
 
