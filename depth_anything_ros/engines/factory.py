@@ -46,7 +46,7 @@ def create_engine(model: str = DEFAULT_MODEL, engine: str = 'auto') -> Engine:
 
 
 def choose(card: ModelCard) -> tuple[str, str]:
-    """(engine, reason) for a card on this machine. Raises MissingExtra for a published system that nothing here runs."""
+    """(engine, reason) for a card on this machine. Raises MissingExtra: nothing here runs a published system."""
     has_torch, has_onnx = find_spec('torch') is not None, find_spec('onnxruntime') is not None
     graph = card.onnx is not None and card.path_of(card.onnx).is_file()
     if has_torch and _gpu() and not (graph and has_onnx and _onnx_uses_gpu()):

@@ -4,8 +4,10 @@
 A plain-convolution encoder-decoder that refines the fill of the prompt (planes, prompt_pyramid.py) from coarse to
 fine. At every scale the estimate is drawn towards that scale's fill and returns as far as the network trusts them,
 and corrected by a learned residual. Heads that say nothing leave the fill, which is where learning starts from.
-Log depth relative to the prompt's own centre makes it scale-equivariant; without any return the centre is a
-depth in proportion to the focal length (the canonical camera of Metric3D, Yin et al. 2023).
+Everything is in log depth relative to the prompt's own centre, so that what is learnt in a room holds on a road;
+without any return the centre is a depth in proportion to the focal length (the canonical camera of Metric3D, Yin et
+al. 2023). The image is seen by two pairs of eyes: frozen features learnt from photographs (efficientnet_lite.py) at
+half the resolution, which know what things look like, and a few own layers, which know where exactly edges are.
 """
 
 from __future__ import annotations
@@ -16,27 +18,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from depth_anything_ros.networks.efficientnet_lite import WIDTHS, EfficientNetLite
 from depth_anything_ros.networks.prompt_pyramid import PromptLevel, PromptPyramid, build_pyramid
 
 CANONICAL_DEPTH_PER_FOCAL_PX = 0.006  # 3 m at f = 500 px: the middle of a room
 GREY, CONTRAST = 118.0, 60.0  # mean and spread of ordinary images, 0 to 255
-LAPLACE_68 = 1.1394  # -ln(1 - 0.68): half-width, in Laplace scales, that holds 68 % of the errors
-LOG_SCALE_START = -2.5
-LOG_SCALE_RANGE = (-7.0, 1.0)
+LOG_WIDTH_START = -2.5
+LOG_WIDTH_RANGE = (-8.0, 1.0)
 PROMPT_FEATURES = len(PromptLevel._fields)
-STATE_FEATURES = 4
+STATE_FEATURES, FINE_STATE_FEATURES = 4, 2
 NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
 CENTRE = NEIGHBOURS.index((0, 0))
-HEADS = (64, len(NEIGHBOURS), 1, 1)  # upsampling (4 taps x 16 pixels), propagation, trust, log Laplace scale
+TAPS = 16  # upsampling by 2: four taps for each of four pixels
+# residual, trust in a cell, propagation, upsampling, trust in a return, log width
+HEADS = (1, 1, len(NEIGHBOURS), TAPS, 1, 1)
 
 
 @dataclass(frozen=True)
 class SparsePromptConfig:
-    """Size of the network. channels: at strides 2, 4, 8, 16, 32; blocks: residual blocks at strides 4, 8, 16, 32."""
+    """Size of the network. channels: at strides 2, 4, 8, 16, 32; blocks: residual blocks at strides 4, 8, 16, 32.
+
+    pretrained: with the frozen features of EfficientNet-Lite0 besides its own.
+    """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 192)
-    blocks: tuple[int, ...] = (1, 1, 2, 2)
-    propagation_steps: int = 4
+    blocks: tuple[int, ...] = (0, 1, 2, 1)
+    fine_channels: int = 16
+    propagation_steps: int = 2
+    pretrained: bool = False
 
     def __post_init__(self):
         # a card's YAML brings lists
@@ -50,13 +59,17 @@ class SparsePromptNet(nn.Module):
     image (B, H, W, 3) uint8 RGB; depth_m, sigma_m (B, H, W) float32 metres, 0 or NaN where there is no return
     (sigma: where unknown); camera (B, 4) float32 fx, fy, cx, cy in pixels of this image. H and W are multiples of 32
     (engines/arrays.py pads).
-    Outputs (B, H, W) float32 metres; sigma is the half-width that holds 68 % of a Laplace distribution.
+    Outputs (B, H, W) float32 metres; sigma is the half-width that should hold 68 % of the errors.
     """
 
     def __init__(self, config: SparsePromptConfig | None = None):
         super().__init__()
         self.config = config = config or SparsePromptConfig()
         stem, *widths = config.channels
+        self.pretrained = EfficientNetLite() if config.pretrained else None
+        self.adapters = nn.ModuleList(
+            nn.Conv2d(before, width, 1) for before, width in zip(WIDTHS, widths, strict=True) if config.pretrained
+        )
         self.stem = nn.Conv2d(5, stem, 3, stride=2, padding=1)
         befores = [stem, *widths[:-1]]
         self.downs = nn.ModuleList(
@@ -67,13 +80,12 @@ class SparsePromptNet(nn.Module):
             nn.Sequential(*[ResidualBlock(width) for _ in range(blocks)])
             for width, blocks in zip(widths, config.blocks, strict=True)
         )
-        self.rays = nn.Conv2d(2, widths[1], 1)
+        self.surroundings = nn.Conv2d(3, widths[1], 1)
         self.context = nn.Conv2d(widths[-1], widths[-1], 1)
         self.decoders = nn.ModuleList(
             Decoder(width, coarser) for width, coarser in zip(widths, [*widths[1:], None], strict=True)
         )
-        self.detail = nn.Conv2d(widths[0], widths[0], 3, padding=1)
-        self.heads = nn.Conv2d(widths[0], sum(HEADS), 1)
+        self.refinement = Refinement(config.fine_channels, stem, widths[0])
         self._initialise()
 
     def _initialise(self):
@@ -88,36 +100,42 @@ class SparsePromptNet(nn.Module):
             if isinstance(module, Decoder):
                 nn.init.zeros_(module.head.weight)
                 _set_bias(module.head, [0.0, 0.0, 3.0, -3.0])  # no residual; this scale's fill
+                if module.upsampling is not None:
+                    nn.init.zeros_(module.upsampling.weight)
+                    _set_bias(module.upsampling, _bilinear_logits())
         nn.init.zeros_(self.context.weight)
-        nn.init.zeros_(self.heads.weight)
+        nn.init.zeros_(self.refinement.heads.weight)
         keep = [5.0 if i == CENTRE else 0.0 for i in range(len(NEIGHBOURS))]
-        _set_bias(self.heads, [*_bilinear_logits(), *keep, 2.0, LOG_SCALE_START])
+        _set_bias(self.refinement.heads, [0.0, 0.0, *keep, *_bilinear_logits(), 2.0, LOG_WIDTH_START])
 
     def forward(self, image: Tensor, depth_m: Tensor, sigma_m: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
         pyramid = self.pyramid(depth_m, sigma_m, camera)
-        log_depth, log_scale, _ = self.estimate(image, pyramid, camera)
+        log_depth, log_width, _ = self.estimate(image, pyramid, camera)
         depth = (log_depth + pyramid.centre).exp()
-        sigma = depth * (log_scale.exp() * LAPLACE_68)
+        sigma = depth * log_width.exp()
         return depth[:, 0], sigma[:, 0]
 
     def pyramid(self, depth_m: Tensor, sigma_m: Tensor, camera: Tensor) -> PromptPyramid:
         """The prompt (B, H, W), H and W multiples of 32, at every scale; not for autocast."""
-        default = (camera[:, :1] * CANONICAL_DEPTH_PER_FOCAL_PX).log()[:, :, None, None]
-        return build_pyramid(depth_m[:, None], sigma_m[:, None], default, scales=len(self.downs))
+        return build_pyramid(depth_m[:, None], sigma_m[:, None], _default_log_depth(camera), scales=len(self.downs))
 
     def estimate(self, image: Tensor, pyramid: PromptPyramid, camera: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Log depth (B, 1, H, W) relative to the pyramid's centre, log Laplace scale (B, 1, H, W), and the
-        estimates at strides 4, 8, 16, 32, for losses at every scale.
+        """Log depth (B, 1, H, W) relative to the pyramid's centre, log of the relative half-width that holds 68 % of
+        the errors (B, 1, H, W), and the estimates at strides 2, 4, 8, 16, 32, for losses at every scale.
         """
         levels = pyramid.levels
 
-        rgb = (image.permute(0, 3, 1, 2).to(camera.dtype) - GREY) / CONTRAST
-        x = F.relu(self.stem(torch.cat([rgb, pyramid.sparse, pyramid.weight.sqrt()], dim=1)))
+        rgb = image.permute(0, 3, 1, 2).to(camera.dtype)
+        known = [] if self.pretrained is None else self.pretrained(F.avg_pool2d(rgb, 2))
+        rgb = (rgb - GREY) / CONTRAST
+        fine = x = F.relu(self.stem(torch.cat([rgb, pyramid.sparse, pyramid.weight.sqrt()], dim=1)))
         features = []
         for i, (down, prompt, stage) in enumerate(zip(self.downs, self.prompts, self.stages, strict=True)):
             x = down(x) + prompt(levels[i].features())
+            if known:
+                x = x + self.adapters[i](known[i])
             if i == 1:
-                x = x + self.rays(_rays(x, 8, camera))
+                x = x + self.surroundings(_surroundings(x, 8, camera, pyramid.centre))
             x = stage(F.relu(x))
             features.append(x)
         coarser = x + self.context(x.mean((2, 3), keepdim=True))
@@ -127,24 +145,17 @@ class SparsePromptNet(nn.Module):
         for i in reversed(range(len(levels))):
             estimate, coarser = self.decoders[i](features[i], coarser, estimate, levels[i])
             estimates.append(estimate)
-
-        heads = self.heads(F.relu(self.detail(coarser))).to(camera.dtype)  # autocast ends here
-        upsampling, propagation, trust, log_scale = heads.split(HEADS, dim=1)
-        estimates[-1] = estimate = self._propagated(estimate, propagation)
-        log_depth = _upsampled(estimate, upsampling)
-        trust = F.interpolate(torch.sigmoid(trust), scale_factor=4, mode='nearest')
-        log_depth = log_depth + torch.where(pyramid.weight > 0, trust * (pyramid.sparse - log_depth), 0.0)
-        log_scale = F.interpolate(
-            log_scale.clamp(*LOG_SCALE_RANGE), scale_factor=4, mode='bilinear', align_corners=False
+        estimate, upsampling, trust, log_width = self.refinement(
+            fine, coarser, estimate, pyramid, self.config.propagation_steps
         )
-        return log_depth, log_scale, estimates[::-1]
-
-    def _propagated(self, estimate: Tensor, logits: Tensor) -> Tensor:
-        """Spatial propagation (CSPN, Cheng et al. 2018) with non-negative weights that sum to one."""
-        weights = _shares(logits)
-        for _ in range(self.config.propagation_steps):
-            estimate = (_neighbourhood(estimate) * weights).sum(1, keepdim=True)
-        return estimate
+        estimates.append(estimate)
+        log_depth = _upsampled(estimate, upsampling)
+        trust = F.interpolate(torch.sigmoid(trust), scale_factor=2, mode='nearest')
+        log_depth = log_depth + torch.where(pyramid.weight > 0, trust * (pyramid.sparse - log_depth), 0.0)
+        log_width = F.interpolate(
+            log_width.clamp(*LOG_WIDTH_RANGE), scale_factor=2, mode='bilinear', align_corners=False
+        )
+        return log_depth, log_width, estimates[::-1]
 
 
 class ResidualBlock(nn.Module):
@@ -162,17 +173,18 @@ class Decoder(nn.Module):
 
     def __init__(self, width: int, coarser_width: int | None):
         super().__init__()
-        self.coarsest = coarser_width is None
         self.lateral = nn.Conv2d(coarser_width or width, width, 1)
+        self.upsampling = nn.Conv2d(coarser_width, TAPS, 1) if coarser_width else None
         self.state = nn.Conv2d(STATE_FEATURES, width, 3, padding=1)
         self.block = ResidualBlock(width)
         self.head = nn.Conv2d(width, 4, 3, padding=1)
 
     def forward(self, skip: Tensor, coarser: Tensor, estimate: Tensor, level: PromptLevel) -> tuple[Tensor, Tensor]:
+        if self.upsampling is not None:
+            estimate = _upsampled(estimate, self.upsampling(coarser).to(estimate.dtype))
         coarser = self.lateral(coarser)
-        if not self.coarsest:
+        if self.upsampling is not None:
             coarser = F.interpolate(coarser, scale_factor=2, mode='nearest')
-            estimate = F.interpolate(estimate, scale_factor=2, mode='bilinear', align_corners=False)
         innovation = (level.mean - estimate) * level.mask
         state = self.state(torch.cat([innovation, level.fill - estimate, level.mask, level.nearest - estimate], dim=1))
         x = self.block(F.relu(skip + state + coarser))
@@ -181,6 +193,43 @@ class Decoder(nn.Module):
         estimate = estimate + torch.sigmoid(copy) * (level.nearest - estimate)
         estimate = estimate + 0.5 * torch.sigmoid(trust) * (level.mean - estimate) * level.mask
         return estimate + residual, x
+
+
+class Refinement(nn.Module):
+    """Stride 4 -> 2, where edges are put in their place: residual, spatial propagation, and what the last step needs.
+
+    Returns the estimate (B, 1, h, w), and logits for its upsampling, trust in single returns and log width.
+    """
+
+    def __init__(self, width: int, fine_width: int, coarser_width: int):
+        super().__init__()
+        self.upsampling = nn.Conv2d(coarser_width, TAPS, 1)
+        self.lateral = nn.Conv2d(coarser_width, width, 1)
+        self.skip = nn.Conv2d(fine_width, width, 3, padding=1)
+        self.state = nn.Conv2d(FINE_STATE_FEATURES, width, 3, padding=1)
+        self.block = ResidualBlock(width)
+        self.heads = nn.Conv2d(width, sum(HEADS), 1)
+
+    def forward(self, fine: Tensor, coarser: Tensor, estimate: Tensor, pyramid: PromptPyramid, steps: int):
+        estimate = _upsampled(estimate, self.upsampling(coarser).to(estimate.dtype))
+        weight = F.avg_pool2d(pyramid.weight, 2)
+        mean = F.avg_pool2d(pyramid.weight * pyramid.sparse, 2) / weight.clamp_min(1e-12)
+        mask = (weight > 0).to(estimate.dtype)
+        state = self.state(torch.cat([(mean - estimate) * mask, mask], dim=1))
+        coarser = F.interpolate(self.lateral(coarser), scale_factor=2, mode='nearest')
+        x = self.block(F.relu(self.skip(fine) + state + coarser))
+        heads = self.heads(x).to(estimate.dtype)  # autocast ends here
+        residual, cell_trust, propagation, upsampling, trust, log_width = heads.split(HEADS, dim=1)
+        estimate = estimate + torch.sigmoid(cell_trust) * (mean - estimate) * mask + residual
+        return _propagated(estimate, propagation, steps), upsampling, trust, log_width
+
+
+def _propagated(estimate: Tensor, logits: Tensor, steps: int) -> Tensor:
+    """Spatial propagation (CSPN, Cheng et al. 2018) with non-negative weights that sum to one."""
+    weights = _shares(logits)
+    for _ in range(steps):
+        estimate = (_neighbourhood(estimate) * weights).sum(1, keepdim=True)
+    return estimate
 
 
 def _shares(logits: Tensor) -> Tensor:
@@ -197,17 +246,16 @@ def _neighbourhood(x: Tensor) -> Tensor:
 
 
 def _upsampled(estimate: Tensor, logits: Tensor) -> Tensor:
-    """Factor 4: each pixel is a convex combination of the four cells that bilinear interpolation would use.
+    """Factor 2: each pixel is a convex combination of the four cells that bilinear interpolation would use.
 
-    After RAFT (Teed & Deng 2020), with the taps of the pixel's own quadrant only. logits: (B, 4 taps x 4 pixels of
-    the quadrant x 4 quadrants, h, w).
+    After RAFT (Teed & Deng 2020), with the taps of the pixel's own quadrant only. logits: (B, 4 taps x 4 quadrants,
+    h, w).
     """
     batch, _, height, width = logits.shape
     cells = _neighbourhood(estimate)
-    taps = torch.cat([cells[:, i : i + 1] for i in _QUADRANT_TAPS], dim=1).reshape(batch, 4, 1, 4, height, width)
-    weights = logits.clamp(-15, 15).exp().reshape(batch, 4, 4, 4, height, width)
-    pixels = ((weights * taps).sum(1) / weights.sum(1)).reshape(batch, 16, height, width)
-    return F.pixel_shuffle(F.pixel_shuffle(pixels, 2), 2)
+    taps = torch.cat([cells[:, i : i + 1] for i in _QUADRANT_TAPS], dim=1).reshape(batch, 4, 4, height, width)
+    weights = logits.clamp(-15, 15).exp().reshape(batch, 4, 4, height, width)
+    return F.pixel_shuffle((weights * taps).sum(1) / weights.sum(1), 2)
 
 
 def _quadrant_taps() -> list[int]:
@@ -224,30 +272,27 @@ _QUADRANT_TAPS = _quadrant_taps()
 
 
 def _bilinear_logits() -> list[float]:
-    """Logits (taps, pixels of the quadrant, quadrants), flat, that make `_upsampled` bilinear interpolation."""
-    logits = torch.empty(4, 4, 4)
-    for pixel in range(4):
-        for quadrant in range(4):
-            place = [2 * (quadrant >> 1) + (pixel >> 1), 2 * (quadrant & 1) + (pixel & 1)]
-            far_row, far_column = (abs((p + 0.5) / 4 - 0.5) for p in place)
-            shares = [
-                (1 - far_row) * (1 - far_column),
-                far_row * (1 - far_column),
-                (1 - far_row) * far_column,
-                far_row * far_column,
-            ]
-            logits[:, pixel, quadrant] = torch.tensor(shares).log()
-    return logits.flatten().tolist()
+    """Logits (taps, quadrants), flat, that make `_upsampled` bilinear interpolation."""
+    shares = torch.tensor([9.0, 3.0, 3.0, 1.0]) / 16
+    return shares.log()[:, None].expand(4, 4).flatten().tolist()
 
 
-def _rays(x: Tensor, stride: int, camera: Tensor) -> Tensor:
-    """(B, 2, h, w): tangents of the viewing angle of every cell: where the horizon and the floor are."""
+def _default_log_depth(camera: Tensor) -> Tensor:
+    """(B, 1, 1, 1): where the middle of an ordinary scene would lie."""
+    return (camera[:, :1] * CANONICAL_DEPTH_PER_FOCAL_PX).log()[:, :, None, None]
+
+
+def _surroundings(x: Tensor, stride: int, camera: Tensor, centre: Tensor) -> Tensor:
+    """(B, 3, h, w): tangents of the viewing angle of every cell, where the horizon and the floor are, and how far
+    away the whole scene is, which tells a street from a table.
+    """
     height, width = x.shape[-2:]
     rows = (torch.arange(height, device=x.device, dtype=camera.dtype) + 0.5) * stride - 0.5
     columns = (torch.arange(width, device=x.device, dtype=camera.dtype) + 0.5) * stride - 0.5
     fx, fy, cx, cy = (value[:, :, None, None] for value in camera.split(1, dim=1))
-    zeros = torch.zeros_like(x[:, :1])
-    return torch.cat([(columns - cx) / fx + zeros, (rows[:, None] - cy) / fy + zeros], dim=1)
+    zeros = torch.zeros_like(x[:, :1], dtype=camera.dtype)
+    distance = centre - _default_log_depth(camera)
+    return torch.cat([(columns - cx) / fx + zeros, (rows[:, None] - cy) / fy + zeros, distance + zeros], dim=1)
 
 
 def _set_bias(layer: nn.Conv2d, values: list[float]):

@@ -18,24 +18,26 @@ def cropped(rng: np.random.Generator, sample: Sample, height: int, width: int, m
     top, left = int(rng.integers(full_height - rows + 1)), int(rng.integers(full_width - columns + 1))
     image = sample.image_rgb[top : top + rows, left : left + columns]
     depth = sample.depth_m[top : top + rows, left : left + columns]
+    dropout = None if sample.dropout is None else sample.dropout[top : top + rows, left : left + columns]
     fx, fy, cx, cy = sample.intrinsics
     sx, sy = width / columns, height / rows
     if (rows, columns) != (height, width):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+        dropout = None if dropout is None else cv2.resize(dropout, (width, height), interpolation=cv2.INTER_NEAREST)
     intrinsics = np.array(
         [fx * sx, fy * sy, (cx - left + 0.5) * sx - 0.5, (cy - top + 0.5) * sy - 0.5], dtype=np.float32
     )
-    return Sample(image, depth, intrinsics)
+    return Sample(image, depth, intrinsics, dropout)
 
 
 def mirrored(sample: Sample) -> Sample:
     """Left and right exchanged."""
     fx, fy, cx, cy = sample.intrinsics
     width = sample.depth_m.shape[1]
-    return Sample(
-        sample.image_rgb[:, ::-1], sample.depth_m[:, ::-1], np.array([fx, fy, width - 1 - cx, cy], dtype=np.float32)
-    )
+    intrinsics = np.array([fx, fy, width - 1 - cx, cy], dtype=np.float32)
+    dropout = None if sample.dropout is None else sample.dropout[:, ::-1]
+    return Sample(sample.image_rgb[:, ::-1], sample.depth_m[:, ::-1], intrinsics, dropout)
 
 
 def photographed(rng: np.random.Generator, image_rgb: np.ndarray) -> np.ndarray:

@@ -13,12 +13,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from depth_anything_ros.core.camera import CameraModel
+from depth_anything_ros.core.frames import SparsePrompt
+from depth_anything_ros.projection.conditioning import ConditioningConfig, condition
 from depth_anything_ros.training.augment import cropped, mirrored, photographed
 from depth_anything_ros.training.config import DataConfig
-from depth_anything_ros.training.sensors import Frame, simulate
+from depth_anything_ros.training.sensors import Frame, SimulatedPrompt, simulate
 from depth_anything_ros.training.shards import Sample, ShardSet, read_rgbd_folder, split_tenth
 
 LEAST_KNOWN = 0.2  # of a crop's depth
+MOST_SHRINKING = 2.4
+CONDITIONING = ConditioningConfig()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,9 @@ class TrainingBatches(Dataset):
 
     def __init__(self, config: DataConfig, batch: int, steps: int, seed: int, rank: int = 0):
         self.config, self.batch, self.steps, self.seed, self.rank = config, batch, steps, seed, rank
-        self.rendered = ShardSet(config.shards)
+        shares = config.sources()
+        self.rendered = [ShardSet(folder) for folder in shares]
+        self.shares = np.array(list(shares.values())) / sum(shares.values())
         self.recorded: list[Sample] = []
         if config.rgbd:
             self.recorded, _ = split_tenth(read_rgbd_folder(config.rgbd, config.rgbd_intrinsics))
@@ -65,19 +72,34 @@ class TrainingBatches(Dataset):
     def _item(self, rng, height: int, width: int):
         while True:
             recorded = bool(self.recorded) and rng.random() < self.config.rgbd_share
-            if recorded:
-                sample = cropped(rng, self.recorded[int(rng.integers(len(self.recorded)))], height, width, 2.4)
-            else:
-                sample = cropped(rng, self.rendered[int(rng.integers(len(self.rendered)))], height, width)
+            rendered = self.rendered[int(rng.choice(len(self.rendered), p=self.shares))]
+            source = self.recorded if recorded else rendered
+            sample = cropped(rng, source[int(rng.integers(len(source)))], height, width, MOST_SHRINKING)
             if np.isfinite(sample.depth_m).mean() > LEAST_KNOWN:
                 break
         if rng.random() < 0.5:
             sample = mirrored(sample)
-        prompt = simulate(rng, Frame(sample.depth_m, sample.intrinsics), self.config.shares)
+        prompt = conditioned(simulate(rng, frame_of(sample), self.config.shares), sample)
         image = photographed(rng, sample.image_rgb)
         # a renderer knows that a ray met nothing; a depth camera that says nothing may have met anything
         beyond = np.zeros_like(sample.depth_m, bool) if recorded else np.isnan(sample.depth_m)
         return image, prompt, sample, beyond
+
+
+def conditioned(prompt: SimulatedPrompt, sample: Sample) -> SimulatedPrompt:
+    """Through the same gate as at run time: the network is to learn what is left to it."""
+    sparse = condition(SparsePrompt(prompt.depth_m, prompt.sigma_m, camera_of(sample)), CONDITIONING).sparse
+    return SimulatedPrompt(sparse.depth_m, sparse.sigma_m, prompt.kind)
+
+
+def camera_of(sample: Sample) -> CameraModel:
+    height, width = sample.depth_m.shape
+    return CameraModel(width, height, *(float(value) for value in sample.intrinsics))
+
+
+def frame_of(sample: Sample) -> Frame:
+    """What a sensor ranges in a sample."""
+    return Frame(sample.depth_m, sample.intrinsics, sample.dropout)
 
 
 def collate(items) -> Batch:

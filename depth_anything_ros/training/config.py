@@ -22,23 +22,57 @@ STRIDE = 32  # of the network's coarsest scale
 class DataConfig:
     """Where frames come from and how a batch is cut from them."""
 
-    shards: str = setting('', 'folder of shards to train on')
-    validation_shards: str = setting('', 'folder of shards to evaluate on; empty: none')
+    shards: tuple[str, ...] = ()  # folders of shards to train on, each drawn as often as =SHARE says: 'FOLDER=2.5'
+    validation_shards: tuple[str, ...] = ()  # folders of shards to evaluate on
     rgbd: str = setting('', 'folder of *_color.jpg + *_depth_mm.png; every tenth frame is held out; empty: none')
     rgbd_intrinsics: tuple[float, ...] = (525.0, 525.0, 319.5, 239.5)
     rgbd_share: float = setting(0.2, 'share of the samples that come from rgbd', low=0.0, high=1.0)
-    crops: tuple[tuple[int, int], ...] = ((192, 256), (192, 256), (128, 384), (256, 192))  # height, width; one a batch
+    # height, width; one a batch
+    crops: tuple[tuple[int, int], ...] = ((192, 256), (192, 256), (192, 256), (128, 384), (256, 192))
     shares: SensorShares = field(default_factory=SensorShares)
 
     def __post_init__(self):
         validate(self)
         object.__setattr__(self, 'rgbd_intrinsics', tuple(self.rgbd_intrinsics))
+        for name in ('shards', 'validation_shards'):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self.sources()
         object.__setattr__(self, 'crops', tuple(tuple(crop) for crop in self.crops))
         for crop in self.crops:
             if len(crop) != 2 or any(side < 2 * STRIDE or side % STRIDE for side in crop):
                 raise ConfigError(
                     f'crops: expected (height, width) in multiples of {STRIDE} from {2 * STRIDE}, got {crop}'
                 )
+
+    def sources(self) -> dict[str, float]:
+        """Folder of shards -> its share. Raises ConfigError on a share that is no number above 0."""
+        sources = {}
+        for given in self.shards:
+            folder, _, share = given.partition('=')
+            try:
+                sources[folder] = float(share or 1)
+            except ValueError:
+                sources[folder] = -1.0
+            if not folder or not sources[folder] > 0:
+                raise ConfigError(f'data.shards: expected FOLDER or FOLDER=SHARE with a share above 0, got {given!r}')
+        return sources
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Shares of the losses (losses.py); all but the width are taken relative to the fill's error."""
+
+    absolute: float = setting(0.5, 'MAE in log depth', low=0.0)
+    relative: float = setting(0.5, 'AbsRel', low=0.0)
+    scales: float = setting(0.3, 'MAE of the estimates at every scale', low=0.0)
+    mage: float = setting(0.5, 'first derivatives over scales', low=0.0)
+    male: float = setting(0.0, 'second derivatives over scales', low=0.0)
+    msge: float = setting(0.0, 'squared first derivatives over scales', low=0.0)
+    shift_invariant: float = setting(0.1, 'MAE without the mean error', low=0.0)
+    width: float = setting(0.1, 'quantile of the error that sigma should be', low=0.0)
+
+    def __post_init__(self):
+        validate(self)
 
 
 @dataclass(frozen=True)
@@ -48,6 +82,7 @@ class TrainingConfig:
     output: str = setting('', 'folder of checkpoints, curves and metrics')
     data: DataConfig = field(default_factory=DataConfig)
     network: SparsePromptConfig = field(default_factory=SparsePromptConfig)
+    losses: LossWeights = field(default_factory=LossWeights)
     seed: int = setting(0, 'of weights and of every batch')
     steps: int = setting(10_000, 'length of the run', low=1)
     batch: int = setting(8, 'samples a step and process', low=1)

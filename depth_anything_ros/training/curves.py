@@ -8,6 +8,8 @@ from pathlib import Path
 
 from depth_anything_ros.core.errors import MissingExtra
 
+NO_LOSS = {'step', 'seconds', 'rate', 'gradient_norm'}
+
 
 class Curves:
     """Appends records {'step': ..., name: value} to metrics.jsonl; `forget_after` cuts what a resumed run redoes."""
@@ -26,7 +28,7 @@ class Curves:
             file.write(json.dumps(record) + '\n')
 
     def draw(self, target: Path):
-        """Losses above, AbsRel over the nearest fill's by case below."""
+        """Losses above, AbsRel over the best classical completion's by case below."""
         try:
             import matplotlib
 
@@ -35,16 +37,15 @@ class Curves:
         except ImportError as error:
             raise MissingExtra('matplotlib', 'train', 'drawing training curves') from error
         figure, (above, below) = plt.subplots(2, 1, figsize=(9, 9), sharex=True)
-        names = sorted({name for record in self.records for name in record} - {'step', 'seconds', 'rate'})
+        names = sorted({name for record in self.records for name in record} - NO_LOSS)
         for name in (name for name in names if '/' not in name):
             above.plot(*self._series(name), label=name)
-        for name in (name for name in names if name.endswith('/nearest')):
-            case = name.removesuffix('/nearest')
-            steps, ours = self._series(f'{case}/absrel')
-            _, nearest = self._series(name)
-            below.plot(steps, [o / n for o, n in zip(ours, nearest, strict=True)], label=case)
+        for name in (name for name in names if name.endswith('/classical')):
+            case = name.removesuffix('/classical')
+            both = [r for r in self.records if name in r and f'{case}/absrel' in r]
+            below.plot([r['step'] for r in both], [r[f'{case}/absrel'] / r[name] for r in both], label=case)
         above.set(yscale='symlog', ylabel='loss')
-        below.set(yscale='log', xlabel='step', ylabel='AbsRel / nearest fill')
+        below.set(yscale='log', xlabel='step', ylabel='AbsRel / best classical')
         for axes in (above, below):
             axes.grid(alpha=0.3)
             if axes.lines:

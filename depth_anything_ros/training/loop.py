@@ -19,15 +19,17 @@ from torch.utils.data import DataLoader
 
 from depth_anything_ros.core.errors import CheckpointError
 from depth_anything_ros.networks.checkpoint import save_weights
+from depth_anything_ros.networks.efficientnet_lite import load_imagenet
 from depth_anything_ros.networks.sparse_prompt import SparsePromptNet
 from depth_anything_ros.training import losses
 from depth_anything_ros.training.batches import Batch, TrainingBatches
-from depth_anything_ros.training.config import TrainingConfig, save_config
+from depth_anything_ros.training.config import LossWeights, TrainingConfig, save_config
 from depth_anything_ros.training.curves import Curves
 from depth_anything_ros.training.ranks import Ranks
 from depth_anything_ros.training.validation import Validation, summary
 
 LOG_STEPS = 50
+EASIEST = 0.03  # in log depth: below it, samples count more and more alike, or the easiest would drown the rest
 LAST, AVERAGED, CONFIG, PICTURE = 'last.pt', 'ema.safetensors', 'config.yaml', 'curves.png'
 
 
@@ -46,9 +48,12 @@ def train(config: TrainingConfig, report: Callable[[int, dict[str, float]], None
 
     torch.manual_seed(config.seed)
     network = SparsePromptNet(config.network).to(device, memory_format=torch.channels_last)
+    if network.pretrained is not None:
+        load_imagenet(network.pretrained)
     averaged = SparsePromptNet(config.network).to(device, memory_format=torch.channels_last).requires_grad_(False)
     averaged.load_state_dict(network.state_dict())
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trained, weight_decay=config.weight_decay, fused=True)
     start = _resume(output / LAST, network, averaged, optimiser)
     curves = Curves(output)
     if ranks.first:
@@ -66,18 +71,18 @@ def train(config: TrainingConfig, report: Callable[[int, dict[str, float]], None
         batch = batch.to(device)
         for group in optimiser.param_groups:
             group['lr'] = learning_rate(config, step)
-        parts = loss_parts(network, batch, config.bfloat16)
+        parts = loss_parts(network, batch, config.losses, config.bfloat16)
         optimiser.zero_grad(set_to_none=True)
         parts['loss'].backward()
-        ranks.average_gradients(network.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        ranks.average_gradients(trained)
+        norm = torch.nn.utils.clip_grad_norm_(trained, config.clip)
         if torch.isfinite(norm):  # one freak batch must not end a run of hours
             optimiser.step()
             _average(averaged, network, min(config.ema, step / (step + 10)))
 
         if not ranks.first:
             continue
-        for name, value in parts.items():
+        for name, value in {**parts, 'gradient_norm': norm}.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         summed += 1
         if step % LOG_STEPS == 0:
@@ -98,24 +103,35 @@ def train(config: TrainingConfig, report: Callable[[int, dict[str, float]], None
     return output / AVERAGED
 
 
-def loss_parts(network: SparsePromptNet, batch: Batch, bfloat16: bool) -> dict[str, torch.Tensor]:
-    """'loss' to minimise, and its parts."""
+def loss_parts(network: SparsePromptNet, batch: Batch, weights: LossWeights, bfloat16: bool) -> dict[str, torch.Tensor]:
+    """'loss' to minimise, 'ratio' of the error to the fill's, and the parts; all means over the samples.
+
+    Each sample counts in proportion to what the fill of its prompt gets wrong: the aim is to be so many times better
+    than completion without an image, as much where that is off by a hundredth as where it is off by half.
+    """
     pyramid = network.pyramid(batch.prompt_m, batch.sigma_m, batch.camera)
     with torch.autocast(batch.image.device.type, torch.bfloat16, enabled=bfloat16):
-        log_depth, log_scale, estimates = network.estimate(batch.image, pyramid, batch.camera)
+        log_depth, log_width, estimates = network.estimate(batch.image, pyramid, batch.camera)
     mask = (batch.target_m > 0).float()[:, None]
     target = torch.where(mask > 0, batch.target_m[:, None].clamp_min(1e-3).log() - pyramid.centre, 0.0)
     error = (log_depth - target) * mask
-    alone = torch.tensor([kind in ('nothing', 'beam') for kind in batch.kinds], device=mask.device).float()
+    finest = pyramid.levels[0]
+    hardness = losses.fill_error([finest.fill, finest.nearest], target, mask) + EASIEST
     parts = {
-        'absolute': losses.mean_absolute(error, mask),
-        'scales': losses.at_scales(estimates, target, mask),
-        'gradient': losses.gradient(error, mask),
-        'relative': losses.shift_invariant(error, mask, alone),
-        'likelihood': losses.laplace_nll(error, log_scale, mask, batch.beyond[:, None]),
+        'absolute': lambda: losses.absolute(error, mask),
+        'relative': lambda: losses.relative(error, mask),
+        'scales': lambda: losses.at_scales(estimates, target, mask),
+        'mage': lambda: losses.derivatives(error, mask, 'scharr', 1),
+        'male': lambda: losses.derivatives(error, mask, 'laplace', 1),
+        'msge': lambda: losses.derivatives(error, mask, 'scharr', 2),
+        'shift_invariant': lambda: losses.shift_invariant(error, mask),
     }
-    loss = parts['absolute'] + 0.5 * parts['scales'] + 0.5 * parts['gradient']
-    return {'loss': loss + 0.1 * parts['relative'] + 0.05 * parts['likelihood'], **parts}
+    used = {name: part() for name, part in parts.items() if getattr(weights, name) > 0}
+    loss = sum(getattr(weights, name) * (part / hardness).mean() for name, part in used.items())
+    width = losses.width_quantile(error, log_width, mask, batch.beyond[:, None]).mean()
+    ratio = (losses.absolute(error.detach(), mask) / hardness).mean()
+    means = {name: part.detach().mean() for name, part in used.items()}
+    return {'loss': loss + weights.width * width, 'ratio': ratio, **means, 'width': width.detach()}
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -128,8 +144,7 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 @torch.no_grad()
 def _average(averaged, network, decay: float):
-    for mean, value in zip(averaged.parameters(), network.parameters(), strict=True):
-        mean.lerp_(value, 1 - decay)
+    torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), 1 - decay)
 
 
 def _tell(curves: Curves, report, step: int, figures: dict[str, float]):

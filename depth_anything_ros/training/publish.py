@@ -2,7 +2,7 @@
 """A training run becomes a model: half-precision weights, ONNX graph and card.
 
 `python -m depth_anything_ros.training.publish RUN DRAFT`: DRAFT is a card without network,
-network_config, weights and onnx, which come from the run.
+network_config, weights, onnx and parameters_m, which come from the run.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def publish(run: Path, draft: dict, folder: Path) -> ModelCard:
             'network_config': settings,
             'weights': dataclasses.asdict(weight_file(weights)),
             'onnx': dataclasses.asdict(weight_file(graph)),
+            'parameters_m': round(sum(parameter.numel() for parameter in network.parameters()) / 1e6, 2),
         }
     )
     save_card(card, folder / f'{name}.yaml')

@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from depth_anything_ros.projection.prompt import PromptConfig
+
+USUAL = PromptConfig()
+MAPS = ('grid', 'dense')  # kinds whose returns come as a depth image, of a ToF camera
 UPRIGHT_SLOPE = 0.002  # of depth from one row to the next
 FEW_UPRIGHT_PX = 100
 
@@ -37,13 +41,13 @@ class SensorShares:
     """How often each kind of prompt is drawn in training; relative, not normalised."""
 
     points: float = 0.24
-    lidar: float = 0.22
-    rows: float = 0.14
-    grid: float = 0.16
-    dense: float = 0.06
+    lidar: float = 0.20
+    rows: float = 0.15
+    grid: float = 0.20
+    dense: float = 0.04
     radar: float = 0.09
     beam: float = 0.03
-    nothing: float = 0.06
+    nothing: float = 0.05
 
     def draw(self, rng: np.random.Generator) -> str:
         shares = np.array(list(vars(self).values()))
@@ -52,10 +56,13 @@ class SensorShares:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What a sensor ranges: depth_m (H, W) float32 exact, NaN unknown; intrinsics (4,) fx, fy, cx, cy."""
+    """What a sensor ranges: depth_m (H, W) float32 exact, NaN unknown; intrinsics (4,) fx, fy, cx, cy; dropout (H, W)
+    in [0, 1], chance that a pulse brings no return, None where the surfaces are not known.
+    """
 
     depth_m: np.ndarray
     intrinsics: np.ndarray
+    dropout: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +85,8 @@ class Faults:
     shift_px: tuple[int, int] = (0, 0)  # calibration error
     see_through_px: int = 0  # how far behind an edge a displaced sensor sees
     claimed: float = field(default=1.0)  # sigma that the sensor claims, over the true one
+    usual: bool = True  # the sensor claims nothing: the package's own figure for its kind stands in
+    bias: float = 0.0  # slowly varying error over depth, from surfaces and their distance
 
 
 def simulate(rng: np.random.Generator, frame: Frame, shares: SensorShares, kind: str | None = None) -> SimulatedPrompt:
@@ -95,11 +104,23 @@ def simulate(rng: np.random.Generator, frame: Frame, shares: SensorShares, kind:
     else:
         mask = _MASKS[kind](rng, Frame(seen_m, frame.intrinsics))
         depth_m = np.where(mask, seen_m, np.nan)
-    return SimulatedPrompt(*_measured(rng, depth_m, frame.depth_m, faults), kind)
+    if frame.dropout is not None:
+        depth_m = np.where(rng.random(depth_m.shape, dtype=np.float32) < frame.dropout, np.float32(np.nan), depth_m)
+    depth_m, claimed_m = _measured(rng, depth_m, frame.depth_m, faults)
+    return SimulatedPrompt(depth_m, _usual_sigma(depth_m, kind) if faults.usual else claimed_m, kind)
+
+
+def _usual_sigma(depth_m: np.ndarray, kind: str) -> np.ndarray:
+    """What projection/prompt.py takes for the sigma of a sensor that doesn't tell."""
+    constant_m, relative = USUAL.tof_sigma_m, USUAL.tof_sigma_relative
+    if kind not in MAPS:
+        constant_m, relative = USUAL.lidar_sigma_m, USUAL.lidar_sigma_relative
+    return (constant_m + relative * depth_m).astype(np.float32)
 
 
 def _draw_faults(rng, kind: str) -> Faults:
-    clean = rng.random() < 0.4
+    clean = rng.random() < 0.5
+    blurred = kind in MAPS
     worst = {'grid': 0.03, 'dense': 0.02}.get(kind, 0.015)
     return Faults(
         noise=0.0 if clean else float(rng.uniform(0, worst)),
@@ -109,6 +130,8 @@ def _draw_faults(rng, kind: str) -> Faults:
         shift_px=(0, 0) if rng.random() < 0.6 else tuple(int(s) for s in rng.integers(-2, 3, 2)),
         see_through_px=int(rng.integers(1, 9)) if kind in ('lidar', 'points') and rng.random() < 0.3 else 0,
         claimed=float(np.exp(rng.normal(0, 0.4))),
+        usual=rng.random() < 0.75,
+        bias=float(np.exp(rng.uniform(np.log(0.002), np.log(0.03)))) if blurred and rng.random() < 0.6 else 0.0,
     )
 
 
@@ -136,6 +159,9 @@ def _measured(rng, depth_m: np.ndarray, true_m: np.ndarray, faults: Faults) -> t
     # a centimetre's floor on a tabletop prompt would drown it
     sigma_m = np.minimum(sigma_m, 0.05 * depth_m)
     noisy = depth_m + sigma_m * rng.standard_normal(shape, dtype=np.float32)
+    if faults.bias:
+        field_ = cv2.resize(rng.standard_normal((4, 5), dtype=np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+        noisy *= 1 + np.float32(faults.bias) * (field_ + np.float32(rng.normal(0, 0.5)))
     if faults.strays:
         low, high = _range(true_m)
         stray = rng.random(shape) < faults.strays
@@ -210,8 +236,7 @@ def _rows(rng, frame: Frame) -> np.ndarray:
 def _grid(rng, depth_m: np.ndarray) -> np.ndarray:
     """A low-resolution ToF or stereo depth image: one value in the middle of each cell.
 
-    Block values (median-like or mean, which smears edges) or, as PromptDA (2024) does, points of a distorted grid;
-    with a slowly varying bias.
+    Block values (median-like or mean, which smears edges) or, as PromptDA (2024) does, points of a distorted grid.
     """
     height, width = depth_m.shape
     step = int(rng.choice([3, 4, 5, 7, 8, 8, 12, 16, 16, 24]))
@@ -229,14 +254,10 @@ def _grid(rng, depth_m: np.ndarray) -> np.ndarray:
         ]
     else:  # mean of the cell: flying values at edges
         known = np.isfinite(depth_m).astype(np.float32)
-        total = cv2.blur(np.nan_to_num(depth_m, nan=0.0), (step, step))
-        share = cv2.blur(known, (step, step))
+        size = (step * int(rng.choice([1, 1, 2, 3])),) * 2  # a phone's ToF smooths over several of its cells
+        total = cv2.blur(np.nan_to_num(depth_m, nan=0.0), size)
+        share = cv2.blur(known, size)
         out[r, c] = np.where(share > 0.5, total / np.maximum(share, 1e-6), np.nan)[r, c]
-    if rng.random() < 0.5:
-        bias = cv2.resize(
-            rng.normal(0, 0.012, (3, 4)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
-        )
-        out *= 1 + bias
     return out
 
 
@@ -279,6 +300,9 @@ def _radar(rng, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     count = int(np.exp(rng.uniform(np.log(5), np.log(300))))
     chosen = rng.integers(0, len(rows), count)
     range_m = frame.depth_m[rows[chosen], columns[chosen]] + rng.normal(0, rng.uniform(0.02, 0.3), count)
+    # some look over or under what the camera sees, at something behind it
+    behind = rng.random(count) < rng.uniform(0, 0.6)
+    range_m = np.where(behind, range_m * np.exp(rng.uniform(0, 1.5, count)), range_m)
     low, high = _range(frame.depth_m)
     ghosts = rng.random(count) < rng.uniform(0, 0.3)
     range_m = np.where(ghosts, np.exp(rng.uniform(low, high + 0.3, count)), range_m)

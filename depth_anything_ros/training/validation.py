@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation during training: held-out frames with fixed prompts of every kind, next to the nearest fill."""
+"""Evaluation during training: held-out frames with fixed prompts of every kind, next to classical completion."""
 
 from __future__ import annotations
 
-import cv2
+from pathlib import Path
+
 import numpy as np
 import torch
 
+from depth_anything_ros.core.frames import SparsePrompt
+from depth_anything_ros.engines.classical import dilation_fill, linear_fill, nearest_fill
 from depth_anything_ros.networks.sparse_prompt import SparsePromptNet
 from depth_anything_ros.training.augment import cropped
-from depth_anything_ros.training.batches import Batch, collate
+from depth_anything_ros.training.batches import Batch, camera_of, collate, conditioned, frame_of
 from depth_anything_ros.training.config import DataConfig
-from depth_anything_ros.training.sensors import Frame, SensorShares, simulate
+from depth_anything_ros.training.sensors import SensorShares, simulate
 from depth_anything_ros.training.shards import ShardSet, read_rgbd_folder, split_tenth
 
 SIZE = (192, 256)
 PER_KIND = 8
+COMPLETIONS = (nearest_fill, linear_fill, dilation_fill)
 
 
 class Validation:
@@ -24,25 +28,26 @@ class Validation:
     def __init__(self, config: DataConfig):
         self.batches: dict[str, Batch] = {}
         sources = {}
-        if config.validation_shards:
-            sources['procedural'] = ShardSet(config.validation_shards)
+        for folder in config.validation_shards:
+            sources[Path(folder).name] = ShardSet(folder)
         if config.rgbd:
             _, sources['rgbd'] = split_tenth(read_rgbd_folder(config.rgbd, config.rgbd_intrinsics))
+        self._classical: dict[str, float] = {}
         for source, samples in sources.items():
             for kind in vars(SensorShares()):
                 rng = np.random.default_rng(0)
                 items = []
                 for index in range(PER_KIND):
                     sample = cropped(rng, samples[index * len(samples) // PER_KIND], *SIZE, 2.4)
-                    prompt = simulate(rng, Frame(sample.depth_m, sample.intrinsics), config.shares, kind)
-                    items.append((sample.image_rgb, prompt, sample, np.zeros(SIZE, bool)))
+                    prompt = simulate(rng, frame_of(sample), config.shares, kind)
+                    items.append((sample.image_rgb, conditioned(prompt, sample), sample, np.zeros(SIZE, bool)))
                 self.batches[f'{source}/{kind}'] = collate(items)
-        self._nearest = {name: _nearest_absrel(batch) for name, batch in self.batches.items()}
+                self._classical[f'{source}/{kind}'] = best_classical(items)
 
     @torch.no_grad()
     def measure(self, network: SparsePromptNet, device: str) -> dict[str, float]:
-        """'SOURCE/KIND/absrel', '/nearest' (same prompt, nearest fill; absent without a prompt), '/within' (share of
-        errors within one sigma, 0.68 when calibrated).
+        """'SOURCE/KIND/absrel', '/classical' (same prompts, the best of the completions without an image; absent
+        without a prompt), '/within' (share of errors within one sigma, 0.68 when calibrated).
         """
         network.eval()
         figures = {}
@@ -53,30 +58,31 @@ class Validation:
             error_m = (depth_m - batch.target_m).abs()[known]
             figures[f'{name}/absrel'] = float((error_m / batch.target_m[known]).mean())
             figures[f'{name}/within'] = float((error_m < sigma_m[known]).float().mean())
-            if np.isfinite(self._nearest[name]):
-                figures[f'{name}/nearest'] = self._nearest[name]
+            if np.isfinite(self._classical[name]):
+                figures[f'{name}/classical'] = self._classical[name]
         network.train()
         return figures
 
 
 def summary(figures: dict[str, float]) -> float:
-    """Geometric mean over all prompted cases of AbsRel against the nearest fill's."""
+    """Geometric mean over all prompted cases of AbsRel against the best classical completion's."""
     ratios = [
-        figures[name.replace('/nearest', '/absrel')] / nearest
-        for name, nearest in figures.items()
-        if name.endswith('/nearest')
+        figures[name.replace('/classical', '/absrel')] / classical
+        for name, classical in figures.items()
+        if name.endswith('/classical')
     ]
     return float(np.exp(np.mean(np.log(ratios)))) if ratios else float('nan')
 
 
-def _nearest_absrel(batch: Batch) -> float:
-    errors = []
-    for prompt_m, target_m in zip(batch.prompt_m.numpy(), batch.target_m.numpy(), strict=True):
-        if (prompt_m > 0).any():
-            empty = (prompt_m <= 0).astype(np.uint8)
-            _, labels = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-            values = np.zeros(labels.max() + 1, np.float32)
-            values[labels[empty == 0]] = prompt_m[empty == 0]
-            known = target_m > 0
-            errors.append(np.mean(np.abs(values[labels][known] - target_m[known]) / target_m[known]))
-    return float(np.mean(errors)) if errors else float('nan')
+def best_classical(items) -> float:
+    """Items as `collate` takes them -> AbsRel over all of them of the best single completion; NaN without returns."""
+    errors: dict[str, list[np.ndarray]] = {}
+    for _, prompt, sample, _ in items:
+        if np.isnan(prompt.depth_m).all():
+            continue
+        sparse = SparsePrompt(prompt.depth_m, prompt.sigma_m, camera_of(sample))
+        known = np.isfinite(sample.depth_m)
+        for fill in COMPLETIONS:
+            error = np.abs(fill(sparse) - sample.depth_m)[known] / sample.depth_m[known]
+            errors.setdefault(fill.__name__, []).append(error)
+    return min((float(np.concatenate(parts).mean()) for parts in errors.values()), default=float('nan'))

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sparse-prompt network: what holds before any training, and whatever its weights are."""
 
+import dataclasses
+
 import pytest
 
 torch = pytest.importorskip('torch')
 
+from depth_anything_ros.networks import sparse_prompt  # noqa: E402
 from depth_anything_ros.networks.sparse_prompt import SparsePromptConfig, SparsePromptNet  # noqa: E402
 
 SMALL = SparsePromptConfig(channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1), propagation_steps=2)
 
 
-def network(random_heads: bool):
+def network(random_heads: bool, config=SMALL):
     torch.manual_seed(0)
-    net = SparsePromptNet(SMALL).eval()
+    net = SparsePromptNet(config).eval()
     if random_heads:
         with torch.no_grad():
             for parameter in net.parameters():
@@ -51,6 +54,7 @@ def test_untrained_it_completes_a_slanted_surface():
 @torch.no_grad()
 def test_a_scene_ten_times_larger_is_ten_times_deeper():
     net = network(random_heads=True)
+    net.surroundings.weight[:, 2] = 0  # what knows a street from a table by its size
     image, depth_m, sigma_m, camera = inputs()
     once_m, once_sigma_m = net(image, depth_m, sigma_m, camera)
     ten_m, ten_sigma_m = net(image, 10 * depth_m, 10 * sigma_m, camera)
@@ -62,7 +66,7 @@ def test_a_scene_ten_times_larger_is_ten_times_deeper():
 def test_without_returns_depth_is_in_proportion_to_the_focal_length():
     net = network(random_heads=True)
     image, depth_m, sigma_m, camera = inputs(returns=0)
-    net.rays.weight.zero_()  # the viewing angles are the other thing that a focal length changes
+    net.surroundings.weight.zero_()  # the viewing angles are the other thing that a focal length changes
     once_m, sigma_m_out = net(image, depth_m, sigma_m, camera)
     camera[0, :2] *= 3
     thrice_m, _ = net(image, depth_m, sigma_m, camera)
@@ -108,3 +112,24 @@ def test_every_weight_is_reached_by_the_loss():
     (log_depth.abs().mean() + log_scale.mean() + sum(e.abs().mean() for e in estimates)).backward()
     silent = [name for name, parameter in net.named_parameters() if parameter.grad is None or not parameter.grad.any()]
     assert silent == []
+
+
+def test_pretrained_features_reach_the_estimate_but_stay_as_they_are():
+    net = network(random_heads=True, config=dataclasses.replace(SMALL, pretrained=True)).train()
+    image, depth_m, sigma_m, camera = inputs()
+    pyramid = net.pyramid(depth_m, sigma_m, camera)
+    log_depth, *_ = net.estimate(image, pyramid, camera)
+    log_depth.abs().mean().backward()
+    assert all(parameter.grad is None for parameter in net.pretrained.parameters())
+    assert all(adapter.weight.grad.any() for adapter in net.adapters)
+    with torch.no_grad():
+        for parameter in net.pretrained.blocks[0].parameters():
+            parameter.mul_(2)
+        assert not torch.equal(net.estimate(image, pyramid, camera)[0], log_depth)
+
+
+def test_upsampling_starts_as_bilinear_interpolation():
+    estimate = torch.rand(1, 1, 6, 8, generator=torch.Generator().manual_seed(2))
+    logits = torch.tensor(sparse_prompt._bilinear_logits())[None, :, None, None].expand(1, -1, 6, 8)
+    expected = torch.nn.functional.interpolate(estimate, scale_factor=2, mode='bilinear', align_corners=False)
+    torch.testing.assert_close(sparse_prompt._upsampled(estimate, logits), expected)

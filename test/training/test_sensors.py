@@ -4,11 +4,12 @@
 import numpy as np
 import pytest
 
+from depth_anything_ros.projection.prompt import PromptConfig
 from depth_anything_ros.training import sensors
 from depth_anything_ros.training.sensors import ELEVATIONS_DEG, Frame, SensorShares, simulate
 
 INTRINSICS = np.array([200, 200, 128, 96], np.float32)
-PERFECT = sensors.Faults(noise=0.0, floor_m=0.0, dropout=0.0, strays=0.0)
+PERFECT = sensors.Faults(noise=0.0, floor_m=0.0, dropout=0.0, strays=0.0, usual=False)
 
 
 def frame():
@@ -94,6 +95,40 @@ def test_strays_dropout_and_noise_are_there_when_asked_for(monkeypatch):
     error = np.abs(prompt.depth_m[known] / truth_m[known] - 1)
     assert 0.01 < np.median(error) < 0.02
     assert 0.02 < (error > 0.1).mean() < 0.06
+
+
+def test_a_sensor_that_tells_nothing_gets_the_sigma_it_would_get_at_run_time(monkeypatch):
+    faults = sensors.Faults(noise=0.0, floor_m=0.0, dropout=0.0, strays=0.0, usual=True)
+    monkeypatch.setattr(sensors, '_draw_faults', lambda rng, kind: faults)
+    usual = PromptConfig()
+    for kind, constant_m, relative in (
+        ('lidar', usual.lidar_sigma_m, usual.lidar_sigma_relative),
+        ('grid', usual.tof_sigma_m, usual.tof_sigma_relative),
+    ):
+        prompt = prompts(kind, 1)[0]
+        known = np.isfinite(prompt.depth_m)
+        np.testing.assert_allclose(prompt.sigma_m[known], constant_m + relative * prompt.depth_m[known], rtol=1e-5)
+
+
+def test_a_bias_varies_slowly(monkeypatch):
+    faults = sensors.Faults(noise=0.0, floor_m=0.0, dropout=0.0, strays=0.0, bias=0.02)
+    monkeypatch.setattr(sensors, '_draw_faults', lambda rng, kind: faults)
+    monkeypatch.setitem(sensors._MASKS, 'dense', lambda rng, frame: np.isfinite(frame.depth_m))
+    error = prompts('dense', 1)[0].depth_m / frame().depth_m - 1
+    assert 0.005 < np.nanstd(error) < 0.05
+    assert np.nanmax(np.abs(np.diff(error, axis=1))) < 0.003
+
+
+@pytest.mark.parametrize('kind', ['points', 'rows', 'dense'])
+def test_surfaces_that_return_nothing_have_no_returns(perfect, kind):
+    glass = np.zeros((192, 256), np.float32)
+    glass[60:120, 80:140] = 1
+    seen = frame()
+    for seed in range(4):
+        given = Frame(seen.depth_m, INTRINSICS, glass)
+        prompt = simulate(np.random.default_rng(seed), given, SensorShares(), kind)
+        assert np.isnan(prompt.depth_m[glass == 1]).all()
+        assert np.isfinite(prompt.depth_m[glass == 0]).any()
 
 
 def test_a_sensor_above_the_camera_sees_over_near_edges(monkeypatch):
