@@ -88,6 +88,8 @@ def build_tiny_system(published: str, folder: Path, **settings) -> Path:
 
     card = load_card(published)
     config = {key: value for key, value in card.network_config.items() if key != 'encoder'}
+    if card.network == 'sparse_prompt':
+        config = {}  # tiny_network's own
     config |= SIZES[card.network] | settings
     name = f'tiny_{published}'
     folder.mkdir(parents=True, exist_ok=True)

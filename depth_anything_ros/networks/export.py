@@ -101,9 +101,8 @@ def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     if ours.shape != theirs.shape:
         return np.inf
     torn = (ours == 0) != (theirs == 0)
-    if torn.mean() > TORN:
-        return np.inf
-    ours, theirs = ours[~torn], theirs[~torn]
+    if torn.mean() <= TORN:
+        ours, theirs = ours[~torn], theirs[~torn]
     value = np.abs(ours)
     least = SMALL * np.median(value[value > 0]) if (value > 0).any() else 1.0
     worst = float(np.max(np.abs(ours - theirs) / (np.maximum(value, least) * (1 + value / FAR_M)), initial=0.0))

@@ -82,7 +82,7 @@ class TrainingBatches(Dataset):
         prompt = conditioned(simulate(rng, frame_of(sample), self.config.shares), sample)
         image = photographed(rng, sample.image_rgb)
         # a renderer knows that a ray met nothing; a depth camera that says nothing may have met anything
-        beyond = np.zeros_like(sample.depth_m, bool) if recorded else np.isnan(sample.depth_m)
+        beyond = np.zeros_like(sample.depth_m, bool) if recorded or rendered.recorded else np.isnan(sample.depth_m)
         return image, prompt, sample, beyond
 
 

@@ -135,5 +135,5 @@ def test_a_pixel_at_the_outline_of_no_depth_may_differ_and_an_area_may_not():
     theirs[0, 0, 0] = 0
     assert export._difference(ours, theirs) == 0
     theirs[0, :2] = 0
-    assert export._difference(ours, theirs) == np.inf
+    assert export._difference(ours, theirs) > 100 * export.TOLERANCE
     assert export._difference(ours, np.full_like(ours, np.nan)) == np.inf
