@@ -29,7 +29,7 @@ from depth_anything_ros.evaluation.holdout import unseen
 from depth_anything_ros.evaluation.recording_topics import RecordingTopics, find_topics
 from depth_anything_ros.evaluation.sample import Sample
 from depth_anything_ros.pipeline.rectification import Rectifier
-from depth_anything_ros.projection.accumulate import stamped_at_first_return
+from depth_anything_ros.projection.accumulate import middle_ns, stamped_at_first_return
 
 FIXED_FRAMES = ('odom', 'map', 'world')
 LOOK_AHEAD_NS = 500_000_000  # how much later than an image its sweeps may have been recorded
@@ -164,8 +164,7 @@ class Recording:
             self.skipped[f'{message.topic}: {error}'] += 1
             return
         if len(points):
-            half_ns = 0 if points.time_offset_ns is None else int(points.time_offset_ns.max()) // 2
-            yield points.stamp_ns + half_ns, points
+            yield middle_ns(points), points
 
     def _sweeps(self, topic: str, camera: CameraModel, stamp_ns: int, recent) -> Iterator[Sweep]:
         for _, points in self._near(recent.get(topic, ()), stamp_ns, self.config.sweep_window_s, self.config.sweeps):

@@ -77,6 +77,13 @@ def stamped_at_first_return(points: PointSet) -> PointSet:
     )
 
 
+def middle_ns(points: PointSet) -> int:
+    """When the middle of a sweep was measured that is stamped at its first return: what images are matched to."""
+    if points.time_offset_ns is None or len(points) == 0:
+        return points.stamp_ns
+    return points.stamp_ns + int(points.time_offset_ns.max()) // 2
+
+
 def stack(sweeps: Sequence[Sweep]) -> Stack:
     """All returns of up to 255 sweeps, deskewed, in order of the sweeps."""
     if len(sweeps) > 255:

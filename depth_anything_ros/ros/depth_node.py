@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 import traceback
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from depth_anything_ros.core.calibration import Calibration
 from depth_anything_ros.core.errors import DepthError
@@ -23,11 +23,12 @@ from depth_anything_ros.ros.spinning import run_node
 from depth_anything_ros.ros.sync import Bundle, FrameSync
 from depth_anything_ros.ros.transforms import TransformSource
 from depth_anything_ros.ros.worker import Worker
+from depth_anything_ros.ros.working_node import WorkingNode
 
 LOOK_AGAIN_S = 0.02  # a waiting frame is looked at this often when no message comes
 
 
-class DepthNode(LifecycleNode):
+class DepthNode(WorkingNode):
     """Lifecycle: configure loads the engine and opens the outputs, activate subscribes, deactivate unsubscribes.
 
     Raises ConfigError at construction on a parameter that is unknown or out of range.
@@ -81,23 +82,6 @@ class DepthNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self.health.active = True
         return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop_listening()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
-        return super().on_cleanup(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop_listening()
-        self._release()
-        return super().on_shutdown(state)
-
-    def destroy_node(self) -> None:
-        self._stop_listening()  # the worker's thread uses what is about to go
-        super().destroy_node()
 
     def _work(self) -> None:
         """One frame, if one is ready: the newest. In the worker's thread, so that messages go on arriving."""

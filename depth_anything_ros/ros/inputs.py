@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from depth_anything_ros.core import messages
 from depth_anything_ros.core.errors import DepthError
 from depth_anything_ros.core.frames import PointSet, RangeKind
-from depth_anything_ros.projection.accumulate import stamped_at_first_return
+from depth_anything_ros.projection.accumulate import middle_ns, stamped_at_first_return
 from depth_anything_ros.ros import qos
 from depth_anything_ros.ros.depth_node_config import InputConfig
 from depth_anything_ros.ros.health import Health
@@ -75,10 +75,7 @@ class Inputs:
             except DepthError as error:
                 self._health.warned('bad point cloud', f'{topic}: {error}')
                 return
-            middle_ns = points.stamp_ns
-            if points.time_offset_ns is not None and len(points):
-                middle_ns += int(points.time_offset_ns.max()) // 2
-            self._sync.push_sweep(topic, middle_ns, points, self._now_ns())
+            self._sync.push_sweep(topic, middle_ns(points), points, self._now_ns())
             self._on_arrival()
 
         return on_points

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
@@ -37,11 +37,12 @@ from depth_anything_ros.ros.spinning import run_node
 from depth_anything_ros.ros.sync import Bundle, FrameSync
 from depth_anything_ros.ros.transforms import TransformSource
 from depth_anything_ros.ros.worker import Worker
+from depth_anything_ros.ros.working_node import WorkingNode
 
 LOOK_AGAIN_S = 0.02  # a waiting frame is looked at this often when no message comes
 
 
-class MappingNode(LifecycleNode):
+class MappingNode(WorkingNode):
     """Lifecycle: configure makes (or loads) the map, activate listens, deactivate rests with the map kept, cleanup
     gives it up.
 
@@ -112,23 +113,6 @@ class MappingNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self.health.active = True
         return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop_listening()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
-        return super().on_cleanup(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop_listening()
-        self._release()
-        return super().on_shutdown(state)
-
-    def destroy_node(self) -> None:
-        self._stop_listening()  # the threads use what is about to go
-        super().destroy_node()
 
     def _work(self) -> None:
         """One frame, if one is ready: the newest. In the worker's thread, so that messages go on arriving."""

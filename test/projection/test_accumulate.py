@@ -5,7 +5,7 @@ import pytest
 from depth_anything_ros.core.errors import FrameMismatch, InvalidInput
 from depth_anything_ros.core.frames import PointSet, Sweep
 from depth_anything_ros.core.transform import RigidTransform
-from depth_anything_ros.projection.accumulate import deskew, stack, stamped_at_first_return
+from depth_anything_ros.projection.accumulate import deskew, middle_ns, stack, stamped_at_first_return
 
 
 def pose(translation, quaternion=(0, 0, 0, 1), target='camera'):
@@ -92,3 +92,10 @@ def test_sweeps_stack_in_order_and_remember_where_their_ranger_stood():
 def test_no_sweeps_stack_to_nothing():
     stacked = stack([])
     assert stacked.xyz_m.shape == (0, 3) and stacked.origin_m.shape == (0, 3)
+
+
+def test_the_middle_of_a_sweep_lies_half_way_to_its_last_return():
+    xyz_m = np.ones((3, 3), np.float32)
+    timed = PointSet(xyz_m, frame_id='lidar', stamp_ns=1000, time_offset_ns=np.array([0, 40, 100], np.int64))
+    assert middle_ns(timed) == 1050
+    assert middle_ns(PointSet(xyz_m, frame_id='lidar', stamp_ns=1000)) == 1000
