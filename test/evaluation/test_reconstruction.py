@@ -47,7 +47,7 @@ def test_every_way_is_scored_on_the_wall_with_the_same_voxels(recording_path):
     assert scores[TRUTH].acc_m < 0.02
     assert scores[NEAREST].f_score > 0.9
     assert scores[OURS].precision > 0.95 and scores[OURS].recall > 0.5, 'what is unsure is left out'
-    assert scores[WITH_RETURNS].recall >= scores[OURS].recall
+    assert scores[WITH_RETURNS].recall > scores[OURS].recall - 0.01, 'returns hide nothing (up to rounding)'
     assert scores[SWEEPS].precision > 0.95 and scores[SWEEPS].recall < 0.9, 'sparse: right, and thin'
     mesh = done.result(TRUTH).mesh
     assert np.median(mesh.vertices_m[:, 2]) == pytest.approx(WALL_M, abs=0.005)
