@@ -24,8 +24,8 @@ TRIES = 6  # views looked at for one that is kept
 TEXTURES = 40
 SAMPLES = 2  # light paths a pixel; the denoiser does the rest
 SIZES = {  # width, height
-    'room': ((288, 224), (320, 224), (320, 240), (320, 256)),
-    'outdoor': ((416, 160), (352, 192), (320, 224), (416, 128)),
+    'room': ((384, 288), (416, 320), (448, 320), (320, 384)),
+    'outdoor': ((512, 192), (448, 256), (544, 160), (416, 320)),
 }
 FARTHEST_M = 250.0  # what is farther is no more to be told from the sky
 CLEARANCE_M = 0.12  # around the camera
