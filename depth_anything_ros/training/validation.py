@@ -14,6 +14,7 @@ from depth_anything_ros.networks.sparse_prompt import SparsePromptNet
 from depth_anything_ros.training.augment import cropped
 from depth_anything_ros.training.batches import Batch, camera_of, collate, conditioned, frame_of
 from depth_anything_ros.training.config import DataConfig
+from depth_anything_ros.training.render_shards import HELD_OUT
 from depth_anything_ros.training.sensors import SensorShares, simulate
 from depth_anything_ros.training.shards import ShardSet, read_rgbd_folder, split_tenth
 
@@ -29,7 +30,7 @@ class Validation:
         self.batches: dict[str, Batch] = {}
         sources = {}
         for folder in config.validation_shards:
-            sources[Path(folder).name] = ShardSet(folder)
+            sources[source_name(Path(folder))] = ShardSet(folder)
         if config.rgbd:
             _, sources['rgbd'] = split_tenth(read_rgbd_folder(config.rgbd, config.rgbd_intrinsics))
         self._classical: dict[str, float] = {}
@@ -62,6 +63,11 @@ class Validation:
                 figures[f'{name}/classical'] = self._classical[name]
         network.train()
         return figures
+
+
+def source_name(folder: Path) -> str:
+    """What a folder of shards is called among the figures: HELD_OUT folders after the folder they lie in."""
+    return folder.resolve().parent.name if folder.name == HELD_OUT else folder.name
 
 
 def summary(figures: dict[str, float]) -> float:
