@@ -114,11 +114,17 @@ def render(series: Series, frames: int, workers: int = 1, threads: int = 1) -> I
     missing = missing_shards(series, frames)
     if not missing:
         return
-    # Blender keeps a little of every scene it forgot (and needs Python 3.11 as max_tasks_per_child does)
-    renewed = {} if series.kind == 'procedural' else {'max_tasks_per_child': TASKS_PER_PROCESS}
-    pool = ProcessPoolExecutor(min(workers, len(missing)), mp_context=get_context('spawn'), **renewed)
+    # Blender keeps a little of every scene it forgot, so its processes are renewed; not by max_tasks_per_child, which
+    # can wait for ever for a process that it never starts (CPython 3.11)
+    round_ = workers * TASKS_PER_PROCESS
+    for start in range(0, len(missing), round_):
+        yield from _render_with_new_processes(series, missing[start : start + round_], workers, threads)
+
+
+def _render_with_new_processes(series: Series, shards: list[int], workers: int, threads: int) -> Iterator[int]:
+    pool = ProcessPoolExecutor(min(workers, len(shards)), mp_context=get_context('spawn'))
     try:
-        for future in as_completed([pool.submit(render_shard, series, index, threads) for index in missing]):
+        for future in as_completed([pool.submit(render_shard, series, index, threads) for index in shards]):
             yield future.result()
     except BrokenProcessPool as error:
         raise RecordingError(

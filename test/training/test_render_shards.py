@@ -41,6 +41,11 @@ def test_a_series_goes_on_with_the_missing_shard_and_gives_the_same_frames(serie
     assert list(render(series, frames=3)) == []
 
 
+def test_processes_are_renewed_and_every_shard_comes(series, monkeypatch):
+    monkeypatch.setattr(render_shards, 'TASKS_PER_PROCESS', 1)
+    assert list(render(series, frames=3, workers=1)) == [1, 1, 1]
+
+
 def test_every_tenth_shard_is_held_out_and_never_among_the_others(series):
     folders = [series.shard(index)[0].name for index in range(22)]
     assert [index for index, name in enumerate(folders) if name == HELD_OUT] == [0, 10, 20]
