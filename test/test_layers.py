@@ -13,6 +13,7 @@ LEVEL = {
     'projection': 1,
     'networks': 1,
     'mapping': 1,
+    'grasping': 1,
     'engines': 2,
     'pipeline': 3,
     'training': 3,

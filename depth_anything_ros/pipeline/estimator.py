@@ -6,16 +6,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from depth_anything_ros.core.frames import DepthFrame, Mode, Observation
 from depth_anything_ros.core.settings import setting, validate
-from depth_anything_ros.engines.base import Engine, Prediction
+from depth_anything_ros.engines.base import Engine, Prediction, Request
 from depth_anything_ros.pipeline.panorama import PanoramaConfig, engine_for
 from depth_anything_ros.pipeline.refinement import RefinementConfig, refine, residual_sigma
-from depth_anything_ros.pipeline.scale import Infer, ScaleConfig, Scaled, ScaleMemory
+from depth_anything_ros.pipeline.scale import ScaleConfig, Scaled, ScaleMemory
 from depth_anything_ros.pipeline.sharpening import SharpConfig, sharpened
-from depth_anything_ros.pipeline.tiling import TilingConfig, infer_in_tiles
+from depth_anything_ros.pipeline.tiling import TilingConfig, infer_in_tiles, takes_tiles
 from depth_anything_ros.projection.conditioning import ConditionedPrompt, ConditioningConfig, condition
 from depth_anything_ros.projection.prompt import PromptConfig, build_prompt
 
@@ -46,11 +47,22 @@ class EstimatorConfig:
     output: OutputConfig = field(default_factory=OutputConfig)
 
 
-class DepthEstimator:
-    """Runs one camera's stream; its only state is the last good scale.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An observation with its conditioned prompt: what is there before the network runs."""
 
-    Raises InvalidInput from `estimate` for an observation no depth can be told from: no returns, and an engine that
-    needs them or a relative one that never had a scale; an image or camera that the engine's model is not for.
+    observation: Observation
+    prompt: ConditionedPrompt
+    timings_ms: dict[str, float]
+
+
+class DepthEstimator:
+    """Runs one camera's stream; its only state is the last good scale. Those of several cameras may share an engine.
+
+    `estimate` is `prepare`, `infer`, `finish`; they are there one by one for frames of several cameras that go through
+    the network together (pipeline/batch.py). Raises InvalidInput for an observation no depth can be told from: no
+    returns, and an engine that needs them or a relative one that never had a scale; an image or camera that the
+    engine's model is not for.
     """
 
     def __init__(self, engine: Engine, config: EstimatorConfig | None = None):
@@ -63,30 +75,56 @@ class DepthEstimator:
         self._memory = ScaleMemory()
 
     def estimate(self, observation: Observation) -> DepthFrame:
-        config, camera = self.config, observation.camera
+        prepared = self.prepare(observation)
         clock = StageClock()
-        prompt = build_prompt(observation, config.prompt)
-        clock.lap('project')
-        prompt = condition(prompt, config.conditioning)
-        clock.lap('condition')
-        engine = engine_for(self.engine, camera, config.panorama)
-
-        def infer(observation: Observation, prompt: ConditionedPrompt) -> Prediction:
-            return infer_in_tiles(engine, observation.image_rgb, prompt, observation.network_camera, config.tiling)
-
-        prediction = infer(observation, prompt)
+        prediction = self.infer(prepared.observation, prepared.prompt)
         clock.lap('infer')
-        depth_m, sigma_m, mode, report = self._scaled(observation, prompt, prediction, infer)
+        return self.finish(prepared, prediction, clock.laps_ms['infer'])
+
+    def prepare(self, observation: Observation) -> Prepared:
+        clock = StageClock()
+        prompt = build_prompt(observation, self.config.prompt)
+        clock.lap('project')
+        prompt = condition(prompt, self.config.conditioning)
+        clock.lap('condition')
+        return Prepared(observation, prompt, clock.laps_ms)
+
+    def infer(self, observation: Observation, prompt: ConditionedPrompt) -> Prediction:
+        """The engine's answer, from tiles of a large image or views of a panorama where it has to be."""
+        config, engine = self.config, self._engine_for(observation)
+        return infer_in_tiles(engine, observation.image_rgb, prompt, observation.network_camera, config.tiling)
+
+    def request(self, prepared: Prepared) -> Request | None:
+        """What the engine is to be asked for this frame in one go; None where it takes tiles or views."""
+        observation = prepared.observation
+        tiled = takes_tiles(observation.image_rgb, self.config.tiling)
+        if tiled or self._engine_for(observation) is not self.engine:
+            return None
+        return Request(observation.image_rgb, prepared.prompt, observation.network_camera)
+
+    def finish(self, prepared: Prepared, prediction: Prediction, infer_ms: float) -> DepthFrame:
+        """Metric scale, edges and gate; infer_ms: how long the prediction took, for the frame's timings."""
+        config, observation, clock = self.config, prepared.observation, StageClock()
+        depth_m, sigma_m, mode, report = self._scaled(observation, prepared.prompt, prediction)
         if config.sharp.enabled:
             depth_m = sharpened(depth_m, observation.image_rgb, config.sharp)
         depth_m, sigma_m = gate(depth_m, sigma_m, observation.seen, config.output)
         clock.lap('post')
-        report = report | engine.describe()
-        return DepthFrame(depth_m, sigma_m, camera, observation.stamp_ns, mode, prompt.sparse, clock.laps_ms, report)
+        return DepthFrame(
+            depth_m,
+            sigma_m,
+            observation.camera,
+            observation.stamp_ns,
+            mode,
+            prepared.prompt.sparse,
+            prepared.timings_ms | {'infer': infer_ms} | clock.laps_ms,
+            report | self._engine_for(observation).describe(),
+        )
 
-    def _scaled(
-        self, observation: Observation, prompt: ConditionedPrompt, prediction: Prediction, infer: Infer
-    ) -> Scaled:
+    def _engine_for(self, observation: Observation) -> Engine:
+        return engine_for(self.engine, observation.camera, self.config.panorama)
+
+    def _scaled(self, observation: Observation, prompt: ConditionedPrompt, prediction: Prediction) -> Scaled:
         """Metric depth and its sigma: as the network says where it was given the returns, else brought onto them."""
         config, sparse_m = self.config, prompt.sparse.depth_m
         wrap = observation.camera.is_equirectangular
@@ -96,7 +134,7 @@ class DepthEstimator:
                 scaled = _refined(scaled, sparse_m, config.refinement, wrap)
             return scaled
         if prompt.sparse.stats.count < config.scale.min_returns:
-            return self._memory.scale_unprompted(observation, prediction, config.scale, infer)
+            return self._memory.scale_unprompted(observation, prediction, config.scale, self.infer)
         self._memory.remember(observation, prediction.depth_m)
         sigma_m = prediction.sigma_m
         if prediction.relative_sigma is not None:
@@ -114,6 +152,10 @@ def _refined(scaled: Scaled, sparse_m: np.ndarray, config: RefinementConfig, wra
 
 def gate(depth_m, sigma_m, seen, config: OutputConfig) -> tuple[np.ndarray, np.ndarray]:
     """NaN in both (H, W) maps where depth is out of range, sigma too large or the lens saw nothing."""
+    # most frames have nothing to hide, which two reductions tell; NaN is in no range
+    all_count = seen is None and config.max_relative_sigma == 0 and depth_m.size > 0
+    if all_count and depth_m.min() >= config.min_depth_m and depth_m.max() <= config.max_depth_m:
+        return depth_m, sigma_m
     with np.errstate(invalid='ignore'):
         known = (depth_m >= config.min_depth_m) & (depth_m <= config.max_depth_m)
         if config.max_relative_sigma > 0:
@@ -122,8 +164,12 @@ def gate(depth_m, sigma_m, seen, config: OutputConfig) -> tuple[np.ndarray, np.n
             known &= seen
     if known.all():
         return depth_m, sigma_m
-    nan = np.float32(np.nan)
-    return np.where(known, depth_m, nan), np.where(known, sigma_m, nan)
+    return _where(known, depth_m), _where(known, sigma_m)
+
+
+def _where(known: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """A copy with NaN where it isn't known; three times faster than numpy's where."""
+    return cv2.copyTo(image, known.view(np.uint8), np.full(image.shape, np.nan, image.dtype))
 
 
 class StageClock:

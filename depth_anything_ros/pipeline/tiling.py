@@ -42,6 +42,11 @@ class TilingConfig:
         validate(self)
 
 
+def takes_tiles(image_rgb: np.ndarray, config: TilingConfig) -> bool:
+    """Whether such an image, (H, W, 3), is larger than a tile."""
+    return 0 < config.tile_px < max(image_rgb.shape[:2])
+
+
 def infer_in_tiles(
     engine: Engine,
     image_rgb: np.ndarray,
@@ -55,7 +60,7 @@ def infer_in_tiles(
     scale of its own, or the image is a panorama, whose tiles aren't pinhole images.
     """
     height, width = image_rgb.shape[:2]
-    if not 0 < config.tile_px < max(height, width):
+    if not takes_tiles(image_rgb, config):
         return engine.infer(image_rgb, prompt, camera)
     if prompt.sparse.camera.is_equirectangular:
         raise InvalidInput('tiles of a panorama are not pinhole images: set estimator.tiling.tile_px to 0')

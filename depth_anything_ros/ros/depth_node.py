@@ -1,153 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
-"""depth_node: camera and ranger in, dense metric depth out. Packs, calls, publishes; the work is done elsewhere."""
+"""depth_node: cameras and rangers in, dense metric depth out. Packs, calls, publishes; the work is done elsewhere."""
 
 from __future__ import annotations
 
 import sys
-import traceback
-
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from dataclasses import replace
 
 from depth_anything_ros.core.calibration import Calibration
-from depth_anything_ros.core.errors import DepthError
-from depth_anything_ros.core.transform_tree import TransformUnavailable
 from depth_anything_ros.engines.factory import create_engine
-from depth_anything_ros.pipeline.estimator import DepthEstimator, StageClock
+from depth_anything_ros.pipeline.batch import infer_together
+from depth_anything_ros.ros.camera_stream import CameraStream
 from depth_anything_ros.ros.depth_node_config import DepthNodeConfig
-from depth_anything_ros.ros.health import Health
-from depth_anything_ros.ros.inputs import Inputs, image_topic, source_names
-from depth_anything_ros.ros.observer import Observer
-from depth_anything_ros.ros.outputs import Outputs
+from depth_anything_ros.ros.health import Health, SharedHealth
+from depth_anything_ros.ros.inputs import SweepInputs, image_topic, source_names
 from depth_anything_ros.ros.parameters import Parameters
 from depth_anything_ros.ros.spinning import run_node
-from depth_anything_ros.ros.sync import Bundle, FrameSync
+from depth_anything_ros.ros.sub_node import SubNode
 from depth_anything_ros.ros.transforms import TransformSource
 from depth_anything_ros.ros.worker import Worker
 from depth_anything_ros.ros.working_node import WorkingNode
 
 LOOK_AGAIN_S = 0.02  # a waiting frame is looked at this often when no message comes
+ALONE = ''  # the name of the only camera
 
 
 class DepthNode(WorkingNode):
     """Lifecycle: configure loads the engine and opens the outputs, activate subscribes, deactivate unsubscribes.
 
-    Raises ConfigError at construction on a parameter that is unknown or out of range.
+    healths, streams: by the camera's name, of which a node without `cameras` has one, ''. Raises ConfigError at
+    construction on a parameter that is unknown or out of range.
     """
 
     def __init__(self, node_name: str = 'depth_node', **kwargs):
         super().__init__(node_name, **kwargs)
-        self._estimator: DepthEstimator | None = None
-        self._inputs: Inputs | None = None
-        self._time_jumped = False
+        self.streams: dict[str, CameraStream] = {}
         self.parameters = Parameters(self, DepthNodeConfig(), self._on_parameters)
         config = self.parameters.config
-        self.health = Health(
-            self, image_topic=image_topic(self, config.input), expects_prompt=bool(source_names(config.input))
-        )
-        self.health.active = False
+        self._faces = {name: SubNode(self, name) for name in config.cameras} or {ALONE: self}
+        self.healths = {
+            name: Health(
+                face,
+                image_topic=image_topic(face, config.input),
+                expects_prompt=bool(source_names(config.input)),
+                camera=name,
+            )
+            for name, face in self._faces.items()
+        }
+        self._shared_health = SharedHealth(self.healths.values())
+        for health in self.healths.values():
+            health.active = False
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _open(self) -> None:
         config = self.parameters.config
-        try:
-            calibration = Calibration.load(config.input.calibration) if config.input.calibration else None
-            self._estimator = DepthEstimator(create_engine(config.model, config.engine), config.estimator)
-            self._outputs = Outputs(self, self.health, config.publish.cubemap.enabled)
-        except DepthError as error:
-            self.get_logger().error(f'cannot configure: {error}')
-            return TransitionCallbackReturn.FAILURE
-        self._transforms = TransformSource(self, calibration.transforms if calibration else (), warn=self.health.warned)
-        self._observer = Observer(self._transforms, calibration)
-        for key, value in self._estimator.engine.describe().items():
+        calibration = Calibration.load(config.input.calibration) if config.input.calibration else None
+        engine = create_engine(config.model, config.engine, config.engine_options)
+        self._opened.callback(engine.close)
+        extrinsics = calibration.transforms if calibration else ()
+        transforms = TransformSource(self, extrinsics, warn=self._shared_health.warned)
+        self._opened.callback(transforms.close)
+        self._opened.callback(self.streams.clear)
+        for name, face in self._faces.items():
+            of_camera = _of_camera(calibration, name, config)
+            stream = CameraStream(face, self.healths[name], engine, transforms, of_camera, config)
+            self._opened.callback(stream.close)
+            self.streams[name] = stream
+        for key, value in engine.describe().items():
             self.get_logger().info(f'{key}: {value}')
-        return super().on_configure(state)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _listen(self) -> None:
         config = self.parameters.config
-        self._sync = FrameSync(
-            config.sync,
-            source_names(config.input),
-            needs_info=config.input.camera_model == 'camera_info',
-            image_topic=image_topic(self, config.input),
-            info_topic=self.resolve_topic_name('camera_info'),
-            on_drop=self.health.dropped,
-            on_jump=self._on_time_jump,
-            on_warn=self.health.warned,
-        )
         self._worker = Worker(self._work, LOOK_AGAIN_S)
-        try:
-            self._inputs = Inputs(self, config.input, self._sync, self.health, self._worker.wake)
-        except DepthError as error:
-            self.get_logger().error(f'cannot activate: {error}')
-            self._worker.close()
-            return TransitionCallbackReturn.FAILURE
-        self.health.active = True
-        return super().on_activate(state)
+        self._listening.callback(self._worker.close)
+        for stream in self.streams.values():
+            self._listening.callback(stream.rest)
+            stream.listen(config, self._worker.wake)
+        syncs = [stream.sync for stream in self.streams.values()]
+        sweeps = SweepInputs(self, config.input, syncs, self._shared_health, self._worker.wake)
+        self._listening.callback(sweeps.close)
 
     def _work(self) -> None:
-        """One frame, if one is ready: the newest. In the worker's thread, so that messages go on arriving."""
-        try:
-            self._take_and_answer(self.parameters.config)
-        except TransformUnavailable as error:
-            self.health.dropped('no transform', str(error))
-        except DepthError as error:
-            self.health.dropped(type(error).__name__, f'{image_topic(self, self.parameters.config.input)}: {error}')
-        except Exception as error:  # a fault of ours costs this frame, not the robot's depth
-            self.health.dropped('internal error', repr(error))
-            self.get_logger().error(traceback.format_exc(), throttle_duration_sec=5.0)
+        """The newest frame of every camera that has one ready. In the worker's thread: messages go on arriving.
 
-    def _take_and_answer(self, config: DepthNodeConfig) -> None:
-        if self._time_jumped:  # here, not where it was noticed: an estimate may have been under way then
-            self._time_jumped = False
-            self._estimator.reset()
-        bundle = self._sync.take(
-            self.get_clock().now().nanoseconds,
-            max_age_s=config.max_age_s,
-            ready=lambda bundle: self._observer.ready(bundle, config.input),
-            ready_wait_s=config.input.tf_tolerance_s,
-        )
-        if bundle is None:
+        Nobody waits for a camera that has none: while a batch is worked on the next one gathers, so that the busier
+        the engine, the fuller its batches.
+        """
+        config, now_ns = self.parameters.config, self.get_clock().now().nanoseconds
+        started = [
+            (stream, frame)
+            for stream in self.streams.values()
+            if (frame := stream.start(config, now_ns)) is not None
+        ]  # fmt: skip
+        if not started:
             return
-        if self._outputs.wanted():
-            self._answer(bundle, config)
-        else:
-            self.health.idle()
-
-    def _answer(self, bundle: Bundle, config: DepthNodeConfig) -> None:
-        clock = StageClock()
-        observation = self._observer.observe(bundle, config.input)
-        clock.lap('decode')
-        frame = self._estimator.estimate(observation)
-        published_ms = self._outputs.publish(frame, observation.image_rgb, bundle.image.header, config.publish)
-        frame.timings_ms.update(clock.laps_ms | published_ms)
-        latency_ms = (self.get_clock().now().nanoseconds - bundle.stamp_ns) * 1e-6
-        self.health.published(frame, latency_ms, {'depth': 'radial range' if frame.camera.is_equirectangular else 'z'})
+        jobs = [frame.job for _, frame in started]
+        answers = infer_together(jobs, on_split=lambda why: self._shared_health.warned('batch failed', why))
+        for (stream, frame), answer in zip(started, answers, strict=True):
+            stream.finish(frame, answer, config)
 
     def _on_parameters(self, config: DepthNodeConfig) -> None:
-        if self._estimator is not None:
-            self._estimator.config = config.estimator
-        if self._inputs is not None:
-            self._sync.config = config.sync
+        for stream in self.streams.values():
+            stream.configure(config)
 
-    def _on_time_jump(self, detail: str) -> None:
-        self.health.warned('time jump', detail)
-        self._transforms.clear()
-        self._time_jumped = True
 
-    def _stop_listening(self) -> None:
-        if self._inputs is None:
-            return
-        self.health.active = False
-        self._inputs.close()
-        self._inputs = None
-        self._worker.close()
-
-    def _release(self) -> None:
-        if self._estimator is None:
-            return
-        self._estimator.engine.close()
-        self._estimator = None
-        self._outputs.close()
-        self._transforms.close()
+def _of_camera(calibration: Calibration | None, name: str, config: DepthNodeConfig) -> Calibration | None:
+    """What one of several cameras is to see of the calibration: itself as the only camera. Raises CalibrationError."""
+    if calibration is None or name == ALONE or config.input.camera_model != 'calibration':
+        return calibration
+    return replace(calibration, cameras={name: calibration.camera(name)})
 
 
 def main(args: list[str] | None = None) -> int:

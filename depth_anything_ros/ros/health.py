@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -25,10 +25,22 @@ LOG_EVERY_S = 5.0  # per reason
 RECENT = 200  # frames whose latencies and rates are kept
 
 
+class SharedHealth:
+    """Tells every camera's Health of what concerns them all: a bad cloud, a transform that makes no sense."""
+
+    def __init__(self, healths: Iterable[Health]):
+        self._healths = tuple(healths)
+
+    def warned(self, cause: str, detail: str = '') -> None:
+        for number, health in enumerate(self._healths):
+            health.warned(cause, detail, log=number == 0)  # one line is enough
+
+
 class Health:
     """Counts what happens to frames and tells of it.
 
-    image_topic: named when no image comes. expects_prompt: depth without a prompt is a warning.
+    image_topic: named when no image comes. expects_prompt: depth without a prompt is a warning. camera: its name in a
+    node that has several, to tell their diagnostics and log lines apart.
     `active` False (a lifecycle node that isn't active): silence is fine. `hardware_id`: of the camera, once known.
     """
 
@@ -38,11 +50,12 @@ class Health:
         *,
         image_topic: str = 'image',
         expects_prompt: bool = True,
+        camera: str = '',
         hardware_id: str = '',
         seconds: Callable[[], float] = time.monotonic,
     ):
         self.hardware_id, self._active = hardware_id, True
-        self._node, self._seconds = node, seconds
+        self._node, self._camera, self._seconds = node, camera, seconds
         self._image_topic, self._expects_prompt = node.resolve_topic_name(image_topic), expects_prompt
         self._lock = threading.Lock()
         self._drops: Counter[str] = Counter()
@@ -89,12 +102,12 @@ class Health:
         elif line:
             self._node.get_logger().warning(line)
 
-    def warned(self, cause: str, detail: str = '') -> None:
+    def warned(self, cause: str, detail: str = '', log: bool = True) -> None:
         """Trouble that costs no particular image: incompatible QoS, a jump in time, a broken transform."""
         with self._lock:
             self._warnings[cause] += 1
             line = self._line('warned', cause, detail, self._warnings[cause])
-        if line:
+        if line and log:
             self._node.get_logger().warning(line)
 
     def published(self, frame: DepthFrame, latency_ms: float, facts: Mapping[str, str] | None = None) -> None:
@@ -166,7 +179,7 @@ class Health:
         if not self.active:
             return DiagnosticStatus.OK, 'inactive'
         if silent_s > STALE_S:
-            return DiagnosticStatus.STALE, f'no image on {self._image_topic} for {silent_s:.0f} s ({self._cameras()})'
+            return DiagnosticStatus.STALE, self.no_image(f' for {silent_s:.0f} s')
         if idle and not recent:
             return DiagnosticStatus.OK, 'images come, nobody subscribes to the depth'
         worst = '; '.join(f'{key} ({detail})' if detail else key for key, detail in recent.items())
@@ -178,16 +191,18 @@ class Health:
             return DiagnosticStatus.WARN, f'depth without a prompt ({mode.value}): are the ranging topics alive?'
         return DiagnosticStatus.OK, f'{self.rate_hz():.1f} Hz'
 
+    def no_image(self, how_long: str = '') -> str:
+        """A line that names the image's topic and who publishes it."""
+        publishers = self._node.get_publishers_info_by_topic(self._image_topic)
+        types = {info.topic_type for info in publishers}  # several types: nobody hears the odd one
+        of_types = f' of {", ".join(sorted(types))}' if types else ''
+        return f'no image on {self._image_topic}{how_long} ({len(publishers)} publishers{of_types})'
+
     def close(self) -> None:
         """Take back the timer and the topics."""
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._status)
         self._node.destroy_publisher(self._diagnostics)
-
-    def _cameras(self) -> str:
-        publishers = self._node.get_publishers_info_by_topic(self._image_topic)
-        types = {info.topic_type for info in publishers}  # several types: nobody hears the odd one
-        return f'{len(publishers)} publishers' + (f' of {", ".join(sorted(types))}' if types else '')
 
     def _line(self, what: str, why: str, detail: str, count: int) -> str | None:
         """The line to log, or None while the same was told a moment ago."""
@@ -198,13 +213,14 @@ class Health:
             return None
         self._logged[key] = (now, count)
         times = f' x{count - before}' if count - before > 1 else ''
-        return f'{key}{times}' + (f': {detail}' if detail else '')
+        whose = f'{self._camera}: ' if self._camera else ''
+        return f'{whose}{key}{times}' + (f': {detail}' if detail else '')
 
     def _message(self, values: Mapping[str, object]) -> DiagnosticStatus:
         level, text = self.level()
         return DiagnosticStatus(
             level=level,
-            name=f'{self._node.get_fully_qualified_name()}: depth'.lstrip('/'),
+            name=f'{self._node.get_fully_qualified_name()}: {self._camera} depth'.replace(':  ', ': ').lstrip('/'),
             message=text,
             hardware_id=self.hardware_id,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],

@@ -8,7 +8,7 @@ over a section for all (`/**`), whichever came last: launch_ros does so when a n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from depth_anything_ros.core.settings import walk
 from depth_anything_ros.ros.depth_node_config import DepthNodeConfig
 
 SHOWN_BY_RVIZ = ('debug/prompt_overlay', 'depth/image_rect', 'depth/points')  # in rviz/depth.rviz, of /depth_node
+CAMERA = '{camera}'  # in a topic: the name of each of several cameras
 NOTHING = 'none'  # for a list of topics: listen to none of this kind
 BOOLEANS = ('true', 'false')
 WHOLE_NUMBERS = {name for name, _, value in walk(DepthNodeConfig()) if type(value) is int}
@@ -59,8 +60,13 @@ def _topics(name: str, what: str, parameter: str) -> Argument:
 
 
 ARGUMENTS = (
-    Argument('image', 'image topic; its /compressed topic selects image_transport:=compressed'),
+    Argument(
+        'image',
+        'image topic; its /compressed topic selects image_transport:=compressed;'
+        f' {CAMERA} stands in it for the name of each of several cameras (/{CAMERA}/image_raw)',
+    ),
     Argument('camera_info', 'camera_info topic; empty: camera_info beside the image topic'),
+    Argument('cameras', 'names of several cameras, with commas; empty: one, without a name', parameter='cameras'),
     _topics('points', 'PointCloud2 topic of a LiDAR', 'input.lidar_topics'),
     _topics('radar', 'PointCloud2 topic of a radar', 'input.radar_topics'),
     _topics('tof', 'PointCloud2 topic of a time-of-flight camera', 'input.tof_topics'),
@@ -69,6 +75,14 @@ ARGUMENTS = (
     _from_setting('camera_model', 'input.camera_model'),
     _from_setting('model', 'model'),
     _from_setting('engine', 'engine'),
+    _from_setting('precision', 'engine_options.precision'),
+    Argument(
+        'auto_build',
+        'tensorrt: build an engine that is missing or stale; false: refuse',
+        '',
+        ('', *BOOLEANS),
+        'engine_options.auto_build',
+    ),
     _from_setting('calibration', 'input.calibration'),
     _from_setting('fixed_frame', 'input.fixed_frame'),
     Argument(
@@ -106,6 +120,7 @@ REPLAY_ARGUMENTS = (
 def depth_node_setup(given: Mapping[str, str], rviz_file: str) -> NodeSetup:
     """The node that these launch arguments ask for. Raises ConfigError on a file that is not there."""
     given = {name: value.strip() for name, value in given.items()}
+    cameras = listed(given['cameras'])
     if given['params_file'] and not Path(given['params_file']).is_file():
         raise ConfigError(f'params_file: no such file: {given["params_file"]}')
     if given['image'].endswith('/compressed'):
@@ -113,17 +128,20 @@ def depth_node_setup(given: Mapping[str, str], rviz_file: str) -> NodeSetup:
         given['image_transport'] = given['image_transport'] or 'compressed'
     overrides = parameter_overrides(given)
     full_name = resolved(given['name'], given['namespace'])
+    remappings = topic_remappings(given, cameras)
+    shown = f'{cameras[0]}/' if cameras else ''  # RViz shows the first one
+    image = dict(remappings).get(f'{shown}image', f'{shown}image')
     frame = given['rviz_frame'] or given['fixed_frame']
     return NodeSetup(
         given['name'],
         given['namespace'],
         [*([given['params_file']] if given['params_file'] else []), *([overrides] if overrides else [])],
-        topic_remappings(given),
+        remappings,
         ['--log-level', given['log_level']],
         ['-d', rviz_file, *(['-f', frame] if frame else [])],
         [
-            ('/image', resolved(given['image'] or 'image', given['namespace'])),
-            *((f'/depth_node/{topic}', f'{full_name}/{topic}') for topic in SHOWN_BY_RVIZ),
+            ('/image', resolved(image, given['namespace'])),
+            *((f'/depth_node/{topic}', f'{full_name}/{shown}{topic}') for topic in SHOWN_BY_RVIZ),
         ],
     )
 
@@ -142,7 +160,9 @@ def parameter_overrides(given: Mapping[str, str]) -> dict[str, Any]:
             continue
         if argument.parameter.endswith('_topics'):
             # a ROS parameter cannot be an empty list: the node takes one empty name for it
-            overrides[argument.parameter] = [''] if value == NOTHING else [t.strip() for t in value.split(',')]
+            overrides[argument.parameter] = [''] if value == NOTHING else listed(value)
+        elif argument.name == 'cameras':
+            overrides[argument.parameter] = listed(value)
         elif set(BOOLEANS) <= set(argument.choices):
             overrides[argument.parameter] = value == 'true'
         elif argument.parameter in WHOLE_NUMBERS:
@@ -159,12 +179,27 @@ def _whole(name: str, value: str) -> int:
         raise ConfigError(f'{name}: expected a whole number, got {value!r}') from error
 
 
-def topic_remappings(given: Mapping[str, str]) -> list[tuple[str, str]]:
-    """image and camera_info; a camera's info is published beside its image (image_transport's convention)."""
+def listed(value: str) -> list[str]:
+    """The parts of a list with commas."""
+    return [part for part in (part.strip() for part in value.split(',')) if part]
+
+
+def topic_remappings(given: Mapping[str, str], cameras: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """image and camera_info; a camera's info is published beside its image (image_transport's convention).
+
+    Of several cameras each has its own: `{camera}` in the topics is its name. Raises ConfigError where it is missing,
+    so that all would get one image.
+    """
     image, info = given['image'], given['camera_info']
     if image and not info:
         info = '/'.join([*image.split('/')[:-1], 'camera_info'])
-    return [(name, topic) for name, topic in (('image', image), ('camera_info', info)) if topic]
+    topics = [(name, topic) for name, topic in (('image', image), ('camera_info', info)) if topic]
+    if not cameras:
+        return topics
+    for name, topic in topics:
+        if CAMERA not in topic:
+            raise ConfigError(f'{name}: expected {CAMERA} in the topic of several cameras, got {topic!r}')
+    return [(f'{camera}/{name}', topic.replace(CAMERA, camera)) for camera in cameras for name, topic in topics]
 
 
 def player_arguments(given: Mapping[str, str]) -> list[str]:

@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from depth_anything_ros.core.errors import ConfigError
-from depth_anything_ros.ros.launch_arguments import BOOLEANS, NOTHING, Argument, NodeSetup, depth_node_setup, resolved
+from depth_anything_ros.ros.launch_arguments import (
+    BOOLEANS,
+    NOTHING,
+    Argument,
+    NodeSetup,
+    depth_node_setup,
+    listed,
+    resolved,
+)
 
 MAPPING_NODE, NVBLOX = 'mapping_node', 'nvblox'
 # what nvblox_node subscribes to (isaac_ros_nvblox, "ROS Topics Subscribed"); it pairs them by exact stamps
-NVBLOX_TOPICS = {'depth/image_rect': 'camera_0/depth/image', 'depth/camera_info': 'camera_0/depth/camera_info'}
+NVBLOX_TOPICS = {'depth/image_rect': 'depth/image', 'depth/camera_info': 'depth/camera_info'}  # below camera_0, _1, ...
 
 MAPPING_ARGUMENTS = (
     Argument(
@@ -45,10 +53,19 @@ def mapping_setup(given: Mapping[str, str], rviz_file: str, nvblox_file: str) ->
     # the frame that undoes ego motion may be the map's; the other way round too
     depth = depth_node_setup({**given, 'fixed_frame': given['fixed_frame'] or map_frame}, rviz_file)
     if given['mapping'] == NVBLOX:
-        names = [(f'~/{ours}', resolved(theirs, given['namespace'])) for ours, theirs in NVBLOX_TOPICS.items()]
+        names = [
+            (f'~/{camera}{ours}', resolved(f'camera_{number}/{theirs}', given['namespace']))
+            for number, camera in enumerate([f'{name}/' for name in listed(given['cameras'])] or [''])
+            for ours, theirs in NVBLOX_TOPICS.items()
+        ]
         # the profile first: a file and arguments of the user win over it
         return MappingSetup(
             replace(depth, parameters=[nvblox_file, *depth.parameters], remappings=[*depth.remappings, *names]), None
+        )
+    if given['cameras']:
+        raise ConfigError(
+            'cameras: mapping_node maps with one; start depth.launch.py with all of them and a mapping_node for one,'
+            ' or mapping:=nvblox, which takes them all'
         )
     return MappingSetup(depth, _mapping_node(given, depth, map_frame))
 

@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
@@ -53,38 +52,37 @@ class MappingNode(WorkingNode):
     def __init__(self, node_name: str = 'mapping_node', **kwargs):
         super().__init__(node_name, **kwargs)
         self._map: SceneMap | None = None
-        self._inputs: MappingInputs | None = None
+        self._sync: FrameSync | None = None
         self._time_jumped = False
         self.parameters = Parameters(self, MappingNodeConfig(), self._on_parameters)
         self.health = MappingHealth(self, DEPTH)
         self.health.active = False
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _open(self) -> None:
         config = self.parameters.config
-        try:
-            self._map = SceneMap(config.map_config, config.map_frame)
-            if config.files.load_at_start and Path(config.files.map).exists():
-                self._map.load(Path(config.files.map))
-                self.get_logger().info(f'goes on with {config.files.map}: {self._map.status()["blocks"]} blocks')
-        except (DepthError, OSError) as error:
-            # a map that cannot be read must not be overwritten by an empty one at the end
-            self.get_logger().error(f'cannot configure: {error}')
-            self._map = None
-            return TransitionCallbackReturn.FAILURE
+        scene = SceneMap(config.map_config, config.map_frame)
+        if config.files.load_at_start and Path(config.files.map).exists():
+            scene.load(Path(config.files.map))
+            self.get_logger().info(f'goes on with {config.files.map}: {scene.status()["blocks"]} blocks')
+        self._map = scene  # not before: a map that cannot be read must not be overwritten by an empty one at the end
+        self._opened.callback(self._close_map)
         self._outputs = MapOutputs(self)
+        self._opened.callback(self._outputs.close)
         self._transforms = TransformSource(self, warn=self.health.warned)
+        self._opened.callback(self._transforms.close)
         self._gate = PoseGate(config.pose.gate)
-        self._offered = [
+        offered = [
             self.create_service(Trigger, '~/save', self._service(self._save)),
             self.create_service(Trigger, '~/save_map', self._service(self._save_map)),
             self.create_service(Trigger, '~/load_map', self._service(self._load_map)),
             self.create_service(Trigger, '~/reset', self._service(self._reset)),
             self.create_service(SetBool, '~/pause', self._on_pause),
         ]
-        self.get_logger().info(f'maps in {config.map_frame!r} on {self._map.device}, poses from {config.pose.source}')
-        return super().on_configure(state)
+        for service in offered:
+            self._opened.callback(self.destroy_service, service)
+        self.get_logger().info(f'maps in {config.map_frame!r} on {scene.device}, poses from {config.pose.source}')
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _listen(self) -> None:
         config = self.parameters.config
         self._sync = FrameSync(
             config.sync,
@@ -99,20 +97,15 @@ class MappingNode(WorkingNode):
             companion_names(config), lambda name: self.count_publishers(topic_of(self, name, config)) > 0
         )
         self._views = ViewMaker(self._transforms, self._companions, self.health)
-        self._worker = Worker(self._work, LOOK_AGAIN_S)
-        self._publisher = Worker(self._publish, config.publish.period_s)
-        try:
-            self._poses = PoseSource(
-                self, config.pose, config.map_frame, self._transforms, self.health, self._worker.wake
-            )
-            self._inputs = MappingInputs(self, config, self._sync, self._companions, self.health, self._worker.wake)
-        except DepthError as error:
-            self.get_logger().error(f'cannot activate: {error}')
-            self._worker.close()
-            self._publisher.close()
-            return TransitionCallbackReturn.FAILURE
+        worker, publisher = Worker(self._work, LOOK_AGAIN_S), Worker(self._publish, config.publish.period_s)
+        self._listening.callback(publisher.close)
+        self._listening.callback(worker.close)
+        self._poses = PoseSource(self, config.pose, config.map_frame, self._transforms, self.health, worker.wake)
+        self._listening.callback(self._poses.close)
+        inputs = MappingInputs(self, config, self._sync, self._companions, self.health, worker.wake)
+        self._listening.callback(inputs.close)
+        self._listening.callback(setattr, self.health, 'active', False)
         self.health.active = True
-        return super().on_activate(state)
 
     def _work(self) -> None:
         """One frame, if one is ready: the newest. In the worker's thread, so that messages go on arriving."""
@@ -203,6 +196,8 @@ class MappingNode(WorkingNode):
                     self.get_logger().error(traceback.format_exc())
                     future.set_result((False, f'internal error: {error!r}'))
 
+            # wakes the executor, which by itself looks at a coroutine again when the next message comes
+            future.add_done_callback(lambda _: None)
             threading.Thread(target=run, name='service', daemon=True).start()
             response.success, response.message = await future
             return response
@@ -239,7 +234,7 @@ class MappingNode(WorkingNode):
         if self._map is not None:
             self._map.config = config.map_config
             self._gate.config = config.pose.gate
-        if self._inputs is not None:
+        if self._sync is not None:
             self._sync.config = config.sync
 
     def _on_time_jump(self, detail: str) -> None:
@@ -249,31 +244,15 @@ class MappingNode(WorkingNode):
         self._companions.clear()
         self._time_jumped = True
 
-    def _stop_listening(self) -> None:
-        if self._inputs is None:
-            return
-        self.health.active = False
-        self._inputs.close()
-        self._inputs = None
-        self._poses.close()
-        self._worker.close()
-        self._publisher.close()
-
-    def _release(self) -> None:
-        if self._map is None:
-            return
+    def _close_map(self) -> None:
         files = self.parameters.config.files
         if files.save_at_end and self._map.status()['blocks']:
             try:
                 self.get_logger().info(f'saved {self._save_map()}')
             except (DepthError, OSError) as error:
                 self.get_logger().error(f'the map is not saved: {error}')
-        while self._offered:
-            self.destroy_service(self._offered.pop())
         self._map.close()
         self._map = None
-        self._outputs.close()
-        self._transforms.close()
 
 
 def main(args: list[str] | None = None) -> int:

@@ -56,6 +56,8 @@ class Parameters(Generic[Config]):
             _, default = self._fields.get(parameter.name, (None, None))
             if isinstance(default, float) and parameter.type_ == Parameter.Type.INTEGER:
                 parameter = Parameter(parameter.name, value=float(parameter.value))
+            elif _of_floats(default) and parameter.type_ == Parameter.Type.INTEGER_ARRAY:
+                parameter = Parameter(parameter.name, value=[float(value) for value in parameter.value])
             typed.append(parameter)
         return typed
 
@@ -95,6 +97,10 @@ def _refuse_unknown(node, given: Iterable[str], known: Iterable[str]) -> None:
             f'{node.get_fully_qualified_name()}: unknown parameter{"s" if len(unknown) > 1 else ""} '
             f'{", ".join(unknown)}; `ros2 param list` and config/ have all names'
         )
+
+
+def _of_floats(default: Any) -> bool:
+    return isinstance(default, (list, tuple)) and bool(default) and isinstance(default[0], float)
 
 
 def _to_parameter(value: Any) -> Any:

@@ -5,12 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +16,17 @@ from depth_anything_ros.core.frames import RangeKind
 from depth_anything_ros.evaluation.bag_reader import TRANSFORMS
 from depth_anything_ros.evaluation.recording import Recording
 from depth_anything_ros.ros.collector import Collector
-from depth_anything_ros.ros.environment import middleware_environment
+from depth_anything_ros.ros.processes import (
+    child_process,
+    depth_node_command,
+    enter_own_domain,
+    last_line,
+    wait_until_active,
+)
 from depth_anything_ros.ros.spinning import interruptible_node
 
 NODE = '/depth_node'
-START_S = 120.0  # loading a model on a slow machine
 LAST_ANSWER_S = 5.0  # after the player has ended, an answer this late isn't waited for
-STOP_S = 10.0
 DISCOVERY_S = 20.0
 
 
@@ -53,22 +53,21 @@ def replay(
     Raises EngineError where the node doesn't come up or dies, RecordingError where the player fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = middleware_environment(domain_id=1 + os.getpid() % 99)
-    os.environ.update(environment)  # for our own participant, which is made below
+    enter_own_domain()
     with contextlib.ExitStack() as stack:
         node, stop = stack.enter_context(interruptible_node('collector'))
         collector = Collector(node, NODE, recording.topics.camera_info, folder)
-        depth_node = stack.enter_context(_process('depth_node', _node_command(recording, config, folder), folder))
-        _wait(lambda: _listening(node, collector, recording), stop, depth_node, folder)
-        player = stack.enter_context(_process('player', _player_command(recording, config), folder))
+        depth_node = stack.enter_context(child_process('depth_node', _node_command(recording, config, folder), folder))
+        wait_until_active(lambda: _listening(node, collector, recording), stop, depth_node, folder)
+        player = stack.enter_context(child_process('player', _player_command(recording, config), folder))
         while not stop.wait(0.1):
             answered = len(collector.complete(expected))
             on_progress(answered)
             if depth_node.poll() is not None:
-                raise EngineError(f'the depth node ended by itself: {_last_line(folder / "depth_node.log")}')
+                raise EngineError(f'the depth node ended by itself: {last_line(folder / "depth_node.log")}')
             ended = player.poll()
             if ended:
-                raise RecordingError(f'the player failed: {_last_line(folder / "player.log")}')
+                raise RecordingError(f'the player failed: {last_line(folder / "player.log")}')
             if answered == len(expected) or (ended == 0 and collector.silent_s() > LAST_ANSWER_S):
                 break
     if stop.is_set():
@@ -115,12 +114,7 @@ def _node_command(recording: Recording, config: ReplayConfig, folder: Path) -> l
         'image': recording.topics.image.removesuffix('/compressed'),
         'camera_info': recording.topics.camera_info,
     }
-    command = [sys.executable, '-m', 'depth_anything_ros.ros.depth_node', '--ros-args']
-    for name, topic in remaps.items():
-        command += ['-r', f'{name}:={topic}']
-    for name, value in parameters.items():
-        command += ['-p', f'{name}:={_yaml(value)}']
-    return command
+    return depth_node_command(parameters, remaps, [])
 
 
 def _player_command(recording: Recording, config: ReplayConfig) -> list[str]:
@@ -137,47 +131,7 @@ def _hears_tf() -> bool:
     return importlib.util.find_spec('tf2_msgs') is not None
 
 
-def _yaml(value: object) -> str:
-    """A parameter value as rcl reads it from the command line; it has no empty list, the node takes [''] for one."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return '[' + ', '.join(f"'{item}'" for item in value or ['']) + ']'
-    return f"'{value}'" if isinstance(value, str) else repr(value)
-
-
 def _listening(node, collector: Collector, recording: Recording) -> bool:
     """Whether the depth node is active: its outputs and subscriptions are there."""
     topics = [recording.topics.image, *(topic for topic, _ in recording.topics.points)]
     return collector.node_ready() and all(node.count_subscribers(topic) for topic in topics)
-
-
-def _wait(ready: Callable[[], bool], stop, process: subprocess.Popen, folder: Path) -> None:
-    end = time.monotonic() + START_S
-    while not ready():
-        if process.poll() is not None:
-            raise EngineError(f'the depth node did not start: {_last_line(folder / "depth_node.log")}')
-        if time.monotonic() > end:
-            raise EngineError(f'the depth node is not active after {START_S:.0f} s; see {folder / "depth_node.log"}')
-        if stop.wait(0.1):
-            raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _process(name: str, command: list[str], folder: Path) -> Iterator[subprocess.Popen]:
-    """A child process with its output in <folder>/<name>.log; asked to end with SIGINT, then made to."""
-    with open(folder / f'{name}.log', 'wb') as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        try:
-            yield process
-        finally:
-            for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-                if process.poll() is None:
-                    process.send_signal(how)
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(STOP_S)
-
-
-def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(errors='replace').splitlines() if line.strip()]
-    return lines[-1] if lines else 'it said nothing'

@@ -48,7 +48,7 @@ def test_an_argument_is_described_and_its_default_is_a_choice(argument):
 def test_an_argument_sets_a_parameter_that_the_node_has(argument):
     assert argument.parameter in SETTINGS
     usual = '512' if type(SETTINGS[argument.parameter]) is int else '/some/topic'
-    value = argument.choices[-1] if argument.choices else usual
+    value = argument.choices[-1] if argument.choices else 'front' if argument.name == 'cameras' else usual
     (override,) = parameter_overrides(given(**{argument.name: value})).values()
     assert type(override) is type(SETTINGS[argument.parameter])
     replaced(DepthNodeConfig(), {argument.parameter: override})  # which raises on a value the node would refuse
@@ -90,6 +90,32 @@ def test_a_panorama_is_launched_with_its_cubemap():
     ]
     with pytest.raises(ConfigError, match="cubemap_size: expected a whole number, got 'large'"):
         setup(cubemap_size='large')
+
+
+def test_several_cameras_have_their_own_topics_below_their_names():
+    node = setup(cameras='front, left', image='/{camera}/image_raw/compressed', points='/lidar')
+    assert node.parameters == [
+        {'input.lidar_topics': ['/lidar'], 'input.image_transport': 'compressed', 'cameras': ['front', 'left']}
+    ]
+    assert node.remappings == [
+        ('front/image', '/front/image_raw'),
+        ('front/camera_info', '/front/camera_info'),
+        ('left/image', '/left/image_raw'),
+        ('left/camera_info', '/left/camera_info'),
+    ]
+    shown = dict(node.rviz_remappings)
+    assert shown['/image'] == '/front/image_raw'
+    assert shown['/depth_node/depth/points'] == '/depth_node/front/depth/points'
+    unmapped = setup(cameras='front', namespace='robot')
+    assert unmapped.remappings == []
+    assert dict(unmapped.rviz_remappings)['/image'] == '/robot/front/image'
+
+
+def test_one_image_for_several_cameras_is_refused():
+    with pytest.raises(
+        ConfigError, match=r'image: expected \{camera\} in the topic of several cameras, got .*/image_raw'
+    ):
+        setup(cameras='front,left', image='/image_raw')
 
 
 def test_a_compressed_topic_selects_the_transport():

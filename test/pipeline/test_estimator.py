@@ -11,7 +11,7 @@ from depth_anything_ros.core.frames import DepthPrompt, Mode, Observation
 from depth_anything_ros.core.settings import replaced
 from depth_anything_ros.engines.base import Prediction
 from depth_anything_ros.engines.classical import ClassicalEngine
-from depth_anything_ros.pipeline.estimator import DepthEstimator, EstimatorConfig
+from depth_anything_ros.pipeline.estimator import DepthEstimator, EstimatorConfig, OutputConfig, gate
 from depth_anything_ros.pipeline.rectification import Rectifier
 
 CAMERA = CameraModel(160, 120, 120, 120, 79.5, 59.5)
@@ -194,3 +194,25 @@ def test_rectifying_straightens_a_line_and_marks_what_the_lens_does_not_see():
     assert not rectifier.seen.all()
     with pytest.raises(InvalidInput, match='does not fit'):
         rectifier.apply(raw[:50])
+
+
+@pytest.mark.parametrize('max_relative_sigma', [0.0, 0.1])
+@pytest.mark.parametrize('masked', [False, True])
+@pytest.mark.parametrize('odd_m', [5.0, 0.01, 200.0, np.nan, np.inf, 0.0, -3.0])
+def test_the_gate_keeps_what_is_in_range_sure_and_seen(odd_m, masked, max_relative_sigma):
+    depth_m = np.linspace(1, 9, 48, dtype=np.float32).reshape(6, 8)
+    sigma_m = depth_m * np.float32(0.05)
+    sigma_m[2, 2] = depth_m[2, 2]
+    depth_m[4, 4] = odd_m
+    seen = np.arange(48).reshape(6, 8) % 5 > 0 if masked else None
+    before = depth_m.copy(), sigma_m.copy()
+    gated_m, gated_sigma_m = gate(depth_m, sigma_m, seen, OutputConfig(max_relative_sigma=max_relative_sigma))
+    known = (depth_m >= 0.05) & (depth_m <= 100)
+    if masked:
+        known &= seen
+    if max_relative_sigma:
+        known &= sigma_m <= max_relative_sigma * depth_m
+    assert np.array_equal(gated_m, np.where(known, depth_m, np.nan), equal_nan=True)
+    assert np.array_equal(gated_sigma_m, np.where(known, sigma_m, np.nan), equal_nan=True)
+    assert gated_m.dtype == gated_sigma_m.dtype == np.float32
+    assert np.array_equal(depth_m, before[0], equal_nan=True) and np.array_equal(sigma_m, before[1], equal_nan=True)

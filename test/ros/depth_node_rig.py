@@ -34,8 +34,9 @@ def wall_returns(lines=16, columns=60):
 class Rig:
     def __init__(self, ros, folder, *arguments, subscribe=('depth', 'info', 'cloud', 'sigma', 'status')):
         self.ros = ros
-        calibration = ('-p', f'input.calibration:={calibration_file(folder)}', '-p', 'model:=classical')
-        self.node = ros.node('depth_node', kind=DepthNode, arguments=(*calibration, *arguments))
+        own = ('-p', f'input.calibration:={calibration_file(folder)}', '-p', 'model:=classical')
+        own += ('-p', 'sync.wait_for_sweep_s:=2.0')  # a busy machine delivers late
+        self.node = ros.node('depth_node', kind=DepthNode, arguments=(*own, *arguments))
         self.robot = ros.node('robot')
         self.image = self.robot.create_publisher(Image, 'image', 10)
         self.compressed = self.robot.create_publisher(CompressedImage, 'image/compressed', 10)
@@ -58,12 +59,21 @@ class Rig:
             kind, topic = topics[name]
             self.robot.create_subscription(kind, f'/depth_node/{topic}', self.got[name].append, 10)
 
+    @property
+    def stream(self):
+        """The only camera's."""
+        return self.node.streams['']
+
+    @property
+    def health(self):
+        return self.node.healths['']
+
     def start(self):
         assert self.node.trigger_configure().name == 'SUCCESS'
         assert self.node.trigger_activate().name == 'SUCCESS'
         assert self.heard()
         if self.got:
-            assert self.ros.spin_until(lambda: self.node._outputs.wanted() or list(self.got) == ['status'])
+            assert self.ros.spin_until(lambda: self.stream.outputs.wanted() or list(self.got) == ['status'])
         return self
 
     def heard(self):
@@ -110,7 +120,7 @@ class Rig:
         return find()
 
     def counts(self):
-        return self.node.health.counts()
+        return self.health.counts()
 
     def counted(self, key, timeout_s=5.0):
         return self.ros.spin_until(lambda: self.counts().get(key, 0) > 0, timeout_s)

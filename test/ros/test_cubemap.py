@@ -190,7 +190,7 @@ def test_an_image_that_is_no_full_panorama_is_dropped_with_the_reason(ros, tmp_p
     rig = PanoramaRig(ros, tmp_path, *IS_PANORAMA).start()
     rig.send(SECOND, camera=CAMERA, info=False)
     assert rig.counted('dropped.CalibrationError'), rig.counts()
-    assert 'twice as wide as high, got 160x120' in rig.node.health.level()[1]
+    assert 'twice as wide as high, got 160x120' in rig.health.level()[1]
 
 
 def test_a_panoramas_camera_info_of_another_size_is_dropped_with_the_reason(ros, tmp_path):
@@ -198,7 +198,7 @@ def test_a_panoramas_camera_info_of_another_size_is_dropped_with_the_reason(ros,
     info = conversions.camera_info_message(CameraModel.equirectangular(640, 320), rig.header(SECOND))
     rig.see(SECOND, info=info)
     assert rig.counted('dropped.InvalidInput'), rig.counts()
-    assert 'the camera is 640x320, its image 320x160' in rig.node.health.level()[1]
+    assert 'the camera is 640x320, its image 320x160' in rig.health.level()[1]
 
 
 def test_a_network_for_pinhole_images_answers_a_panorama_by_views(ros, tmp_path):

@@ -155,7 +155,7 @@ def test_an_uncalibrated_camera_is_named_as_the_cause(rig):
     info.k = np.zeros(9)
     rig.send(SECOND, info=info)
     assert rig.counted('dropped.CalibrationError')
-    assert 'camera' in rig.node.health.level()[1]
+    assert 'camera' in rig.health.level()[1]
 
 
 def test_camera_info_that_never_comes_is_told(rig):
@@ -184,7 +184,7 @@ def test_a_cloud_that_lies_about_its_size_costs_only_itself(rig):
 def test_a_lidar_whose_place_is_unknown_is_named(rig):
     rig.send(SECOND, cloud=rig.cloud(SECOND, wall_returns(), frame='somewhere'))
     assert rig.counted('dropped.no transform')
-    assert 'somewhere' in rig.node.health.level()[1]
+    assert 'somewhere' in rig.health.level()[1]
 
 
 def test_time_that_is_turned_back_clears_the_queues_and_goes_on(rig):
@@ -203,6 +203,41 @@ def test_a_misspelt_parameter_stops_the_node_with_a_suggestion(ros):
 def test_a_model_that_is_not_there_fails_to_configure(ros, tmp_path):
     rig = Rig(ros, tmp_path, '-p', 'model:=no_such_model')
     assert rig.node.trigger_configure().name == 'FAILURE'
+
+
+def test_how_the_network_is_run_is_handed_to_the_engine(ros, tmp_path, monkeypatch):
+    from depth_anything_ros.engines.options import EngineOptions
+    from depth_anything_ros.ros import depth_node
+
+    made, create = [], depth_node.create_engine
+    monkeypatch.setattr(depth_node, 'create_engine', lambda *given: made.append(given) or create(*given))
+    options = ('-p', 'engine_options.precision:=fp32', '-p', 'engine_options.auto_build:=false')
+    Rig(ros, tmp_path, *options).start()
+    assert made == [('classical', 'auto', EngineOptions(precision='fp32', auto_build=False))]
+    with pytest.raises(ConfigError, match=r'engine_options\.precision: expected one of auto, fp32'):
+        ros.node('other', kind=DepthNode, arguments=('-p', 'engine_options.precision:=int4'))
+
+
+def test_a_fault_of_ours_while_configuring_is_logged_and_undone(ros, tmp_path, monkeypatch, capfd):
+    from depth_anything_ros.ros import camera_stream
+
+    rig = Rig(ros, tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(camera_stream, 'CloudService', lambda *_: 1 / 0)
+        assert rig.node.trigger_configure().name == 'FAILURE'
+    assert 'cannot configure, internal error' in capfd.readouterr().err
+    rig.start()
+    rig.send(SECOND)
+    assert rig.answered(SECOND) is not None
+
+
+def test_an_activation_that_fails_half_way_leaves_nothing_open(ros, tmp_path):
+    rig = Rig(ros, tmp_path, '-p', 'qos_overrides./points.subscription.reliability:=holographic')
+    assert rig.node.trigger_configure().name == 'SUCCESS'
+    assert rig.node.trigger_activate().name == 'FAILURE'
+    assert not rig.node._worker._thread.is_alive()
+    assert not any(rig.node.count_subscribers(topic) for topic in ('/image', '/camera_info', '/points'))
+    assert rig.health.level()[1] == 'inactive'
 
 
 def test_deactivated_it_is_silent_and_activated_it_answers_again(rig):

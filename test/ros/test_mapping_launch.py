@@ -59,6 +59,7 @@ def test_the_returns_can_be_left_out_and_are_without_a_lidar():
         ({'voxel_size': 'small'}, 'voxel_size: expected metres'),
         ({'mapping_params_file': '/no/such.yaml'}, 'mapping_params_file: no such file'),
         ({'pose_topic': '/odom'}, 'pose:=odometry or pose:=pose'),
+        ({'cameras': 'front,left'}, 'mapping_node maps with one'),
     ],
 )
 def test_a_senseless_argument_is_refused_with_the_reason(given, told):
@@ -76,6 +77,14 @@ def test_nvblox_gets_its_own_topic_names_and_the_profile_below_the_users_file(tm
     assert names['~/depth/camera_info'] == '/camera_0/depth/camera_info'
     assert made.depth.parameters[:2] == [PROFILE, str(mine)]
     assert made.depth.parameters[-1]['model'] == 'classical'
+
+
+def test_nvblox_gets_every_one_of_several_cameras():
+    made = setup(mapping='nvblox', cameras='front,left', image='/{camera}/image_raw', namespace='robot')
+    names = dict(made.depth.remappings)
+    assert names['~/front/depth/image_rect'] == '/robot/camera_0/depth/image'
+    assert names['~/left/depth/camera_info'] == '/robot/camera_1/depth/camera_info'
+    assert names['left/image'] == '/left/image_raw'
 
 
 def test_the_nvblox_profile_is_what_nvblox_reads():
@@ -99,7 +108,7 @@ def test_depth_arrives_where_nvblox_listens_reliably_and_with_equal_stamps(ros, 
     rig.robot.create_subscription(Image, 'camera_0/depth/image', images.append, reliable)
     rig.robot.create_subscription(CameraInfo, 'camera_0/depth/camera_info', infos.append, reliable)
     rig.start()
-    assert ros.spin_until(lambda: rig.node._outputs.wanted('depth', 'camera_info'))
+    assert ros.spin_until(lambda: rig.stream.outputs.wanted('depth', 'camera_info'))
     rig.send(SECOND)
     assert ros.spin_until(lambda: images and infos)
     assert images[0].encoding == '16UC1'

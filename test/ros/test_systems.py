@@ -48,8 +48,8 @@ def values(message):
 def started(ros, folder, card, *arguments):
     rig = Rig(ros, folder, '-p', f'model:={card}', '-p', 'engine:=torch', *arguments).start()
     outputs = ('depth', 'camera_info', 'points', 'confidence')
-    assert ros.spin_until(lambda: all(rig.node._outputs.wanted(name) for name in outputs))
-    assert ros.spin_until(lambda: rig.node.health._status.get_subscription_count() > 0)
+    assert ros.spin_until(lambda: all(rig.stream.outputs.wanted(name) for name in outputs))
+    assert ros.spin_until(lambda: rig.health._status.get_subscription_count() > 0)
     return rig
 
 
@@ -105,7 +105,7 @@ def test_without_returns_metric_systems_answer_and_relative_ones_say_what_they_n
         assert told(rig, SECOND)['mode'] == 'mono'
     else:
         assert rig.counted('dropped.InvalidInput'), rig.counts()
-        assert 'needs returns for its scale' in rig.node.health.level()[1]
+        assert 'needs returns for its scale' in rig.health.level()[1]
 
 
 def test_a_panorama_becomes_radial_depth_drawn_to_the_returns_around(ros, tmp_path, cards):
@@ -137,7 +137,7 @@ def test_what_a_system_is_not_for_is_told_in_one_line_at_the_first_frame(
     rig = started(ros, tmp_path, cards(name), *arguments)
     rig.send(SECOND, camera=camera, xyz_m=wall_returns(), info=camera is CAMERA)
     assert rig.counted('dropped.InvalidInput'), rig.counts()
-    line = rig.node.health.level()[1]
+    line = rig.health.level()[1]
     assert said in line and '\n' not in line
 
 
