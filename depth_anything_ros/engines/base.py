@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,19 +30,35 @@ class Prediction:
     relative_sigma: float | None = None
 
 
+class Request(NamedTuple):
+    """One frame: (H, W, 3) uint8 RGB, the prompt on its pixels, and the camera, None where it is not known."""
+
+    image_rgb: np.ndarray
+    prompt: ConditionedPrompt
+    camera: CameraModel | None
+
+
 class Engine(Protocol):
-    """Runs one model. Resizing, normalisation and upsampling are inside, so that all engines are given the same."""
+    """Runs one model. Resizing, normalisation and upsampling are inside, so that all engines are given the same.
+
+    A class that derives from it says either `infer_batch` or `infer`; the other follows.
+    """
 
     name: str
     model: str
     camera: str  # what images it is for: 'pinhole', 'equirectangular' or 'any'
 
     def infer(self, image_rgb: np.ndarray, prompt: ConditionedPrompt, camera: CameraModel | None) -> Prediction:
-        """(H, W, 3) uint8 RGB, the prompt on its pixels and the camera, None where it is not known -> Prediction.
+        """One frame, as a Request's fields -> Prediction.
 
         Raises InvalidInput where the model can't do with this image, prompt or camera, EngineError where it fails
         to run.
         """
+        return self.infer_batch([Request(image_rgb, prompt, camera)])[0]
+
+    def infer_batch(self, requests: Sequence[Request]) -> list[Prediction]:
+        """Several frames, of several cameras say -> a Prediction each, in their order; raises as `infer` does."""
+        return [self.infer(*request) for request in requests]
 
     def describe(self) -> dict[str, str]:
         """Facts for ~/status and logs: engine, model, device or provider, why this engine was chosen."""

@@ -9,7 +9,7 @@ import numpy as np
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import InvalidInput, MissingExtra
 from depth_anything_ros.core.frames import SparsePrompt
-from depth_anything_ros.engines.base import Prediction
+from depth_anything_ros.engines.base import Engine, Prediction
 from depth_anything_ros.projection.conditioning import ConditionedPrompt, ConditioningConfig, condition
 
 SAME_SURFACE = 0.15  # neighbours whose depths differ by less than this share are smoothed together
@@ -17,7 +17,7 @@ WIDEST_SMOOTHING_PX = 65
 SEAM_PX = 64  # how far a window, or all windows of the dilation together, reach across a panorama's seam
 
 
-class ClassicalEngine:
+class ClassicalEngine(Engine):
     """Nearest return, smoothed where the neighbourhood is one surface; sigma grows with the distance to a return."""
 
     name, model, camera = 'classical', 'classical', 'any'

@@ -7,6 +7,7 @@ TensorRT takes them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -67,8 +68,7 @@ class CudaPython:
 
     def __init__(self, runtime):
         self._runtime = runtime
-        if not self._call('cudaGetDeviceCount'):
-            raise EngineError('CUDA finds no GPU')
+        _check_count(lambda: self._call('cudaGetDeviceCount'))
         self._device = self._call('cudaGetDevice')
 
     def gpu_name(self) -> str:
@@ -138,8 +138,7 @@ class CuPy:
 
     def __init__(self, cupy):
         self._cupy, self._runtime = cupy, cupy.cuda.runtime
-        if not self._call(self._runtime.getDeviceCount):
-            raise EngineError('CUDA finds no GPU')
+        _check_count(lambda: self._call(self._runtime.getDeviceCount))
         self._device = self._call(self._runtime.getDevice)
         self._kept: dict[int, object] = {}  # CuPy's streams and events end with their last reference
 
@@ -197,6 +196,16 @@ class CuPy:
             return function(*arguments, **named)
         except (self._runtime.CUDARuntimeError, self._cupy.cuda.memory.OutOfMemoryError) as error:
             raise EngineError(f'{function.__name__} failed: {error}') from error
+
+
+def _check_count(count: Callable[[], int]) -> None:
+    """Raise EngineError unless there is a GPU; without a driver even counting them fails."""
+    try:
+        found = count()
+    except EngineError as error:
+        raise EngineError(f'CUDA finds no GPU here ({error})') from error
+    if not found:
+        raise EngineError('CUDA finds no GPU here')
 
 
 def _version(number: int) -> str:

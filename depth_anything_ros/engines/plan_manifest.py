@@ -11,12 +11,13 @@ import dataclasses
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from depth_anything_ros.core.errors import EngineError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,20 @@ class Machine:
 
 @dataclass(frozen=True)
 class PlanParity:
-    """The engine against torch on `frames` supplied frames: mean |difference| / depth, and the mean sigma drift."""
+    """An engine against a reference ('torch 2.13.0', say) on `frames` frames: mean |difference| / depth of the worst
+    of them, and the same of sigma.
+    """
 
     abs_rel_drift: float
     sigma_drift: float
     frames: int
+    reference: str
+
+    def __str__(self) -> str:
+        frames = f'{self.frames} frame{"" if self.frames == 1 else "s"}'
+        return (
+            f'AbsRel drift {self.abs_rel_drift:.2%} (sigma {self.sigma_drift:.2%}) against {self.reference}, {frames}'
+        )
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,22 @@ class PlanManifest:
     parity: PlanParity | None = None
     format: int = FORMAT
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images it takes."""
+        return self.inputs['image'][1:3]
+
+    @property
+    def arithmetic(self) -> str:
+        """'fp16, *head* in fp32'."""
+        return f'{self.precision}, {" ".join(self.islands)} in fp32' if self.islands else self.precision
+
     def reason_to_rebuild(self, onnx_sha256: str, machine: Machine, portable: bool) -> str | None:
         """One clause that says why the engine can't be used on this machine for this graph; None where it can.
 
         portable: made by TensorRT-RTX, which binds an engine to its version but not to one GPU.
         """
         theirs = self.machine
-        if self.format != FORMAT:
-            return f'its manifest has format {self.format}, this package writes {FORMAT}'
         if self.onnx_sha256 != onnx_sha256:
             return 'it was made from another ONNX graph'
         if theirs.flavour != machine.flavour:
@@ -87,11 +105,8 @@ def manifest_path(plan: Path) -> Path:
 
 
 def write_manifest(manifest: PlanManifest, plan: Path) -> None:
-    """Beside the plan; complete or absent."""
-    path = manifest_path(plan)
-    unfinished = path.with_suffix('.part')
-    unfinished.write_text(json.dumps(dataclasses.asdict(manifest), indent=1) + '\n')
-    os.replace(unfinished, path)
+    """Beside the plan; complete, or what was there stays. Raises EngineError where it can't be written."""
+    replace_file(manifest_path(plan), (json.dumps(dataclasses.asdict(manifest), indent=1) + '\n').encode())
 
 
 def read_manifest(plan: Path) -> PlanManifest:
@@ -101,6 +116,8 @@ def read_manifest(plan: Path) -> PlanManifest:
         raise EngineError(f'{plan}: no manifest {path.name} beside it, so nothing says what it was made from and for')
     try:
         given = json.loads(path.read_text())
+        if given['format'] != FORMAT:
+            raise EngineError(f'{path}: expected format {FORMAT}, got {given["format"]}: from another release')
         manifest = PlanManifest(
             **{
                 **given,
@@ -110,6 +127,8 @@ def read_manifest(plan: Path) -> PlanManifest:
                 'parity': None if given['parity'] is None else PlanParity(**given['parity']),
             }
         )
+        if len(manifest.size) != 2:
+            raise ValueError('its image has no size')
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError(f'{path}: not a readable engine manifest: {type(error).__name__}: {error}') from error
     found = sha256(plan)
@@ -130,3 +149,17 @@ def sha256(path: Path) -> str:
     except OSError as error:
         raise EngineError(f'{path}: cannot be read: {error.strerror}') from error
     return digest.hexdigest()
+
+
+def replace_file(path: Path, content) -> None:
+    """Write bytes so that nobody ever sees half of them. Raises EngineError where that fails."""
+    unfinished = path.with_name(f'{path.name}.{os.getpid()}.{time.monotonic_ns()}.part')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open('wb') as file:
+            file.write(content)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise EngineError(f'{path}: cannot be written: {error.strerror}') from error
+    finally:
+        unfinished.unlink(missing_ok=True)

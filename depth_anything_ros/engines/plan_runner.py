@@ -6,6 +6,7 @@ Two slots of buffers take turns, so that the copy-in of one frame overlaps the i
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +106,12 @@ class PlanRunner:
         self._collected += 1  # before it can fail, so that a failed frame does not stay under way
         self._cuda.synchronize(slot.done)
         return {name: slot.host[name] for name in self.outputs}
+
+    def drop(self) -> None:
+        """Forget the frames under way, after a failure; they are waited for as far as the GPU still answers."""
+        while self._collected < self._submitted:
+            with contextlib.suppress(EngineError):
+                self.collect()
 
     def close(self) -> None:
         """Give the GPU's memory back; the runner can't be used again."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from depth_anything_ros.core.errors import ConfigError, EngineError, MissingExtra
-from depth_anything_ros.engines.cuda_memory import find_cuda
+from depth_anything_ros.engines.cuda_memory import Cuda
 from depth_anything_ros.engines.plan_manifest import Machine
 
 TENSORRT, TENSORRT_RTX = 'tensorrt', 'tensorrt_rtx'
@@ -95,14 +95,10 @@ def find_tensorrt(flavour: str = 'auto') -> TensorRT:
     raise MissingExtra(TENSORRT_RTX, 'tensorrt-rtx', 'a TensorRT engine')
 
 
-def machine_of(tensorrt: TensorRT) -> Machine:
-    """What an engine built or run here is bound to. Raises EngineError where this TensorRT needs a GPU and has none."""
-    try:
-        cuda = find_cuda()
-    except (EngineError, MissingExtra):
-        if tensorrt.builds_without_gpu:
-            return Machine(tensorrt.flavour, tensorrt.version)
-        raise
+def machine_of(tensorrt: TensorRT, cuda: Cuda | None) -> Machine:
+    """What an engine built or run here is bound to; cuda None: there is no GPU here."""
+    if cuda is None:
+        return Machine(tensorrt.flavour, tensorrt.version)
     return Machine(
         tensorrt.flavour, tensorrt.version, cuda.runtime_version(), cuda.gpu_name(), cuda.compute_capability()
     )

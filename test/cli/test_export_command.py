@@ -77,6 +77,11 @@ def test_a_size_is_needed_and_has_a_form(card, capsys, size):
     assert '--size: expected HxW' in said and '\n' not in said
 
 
+def test_a_number_of_images_that_makes_no_sense_is_told_before_anything_is_loaded(card, capsys):
+    assert main(['export', str(card), '--size', '60x84', '--batch', 'many']) == 1
+    assert "batch: expected 1 to 64 or dynamic; got 'many'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('size', ['13x13', '20x400'])
 def test_a_size_that_no_network_can_see_anything_in_is_told_before_exporting(card, capsys, size):
     assert main(['export', str(card), '--size', size]) == 1

@@ -19,7 +19,7 @@ def without_gpu():
 
 @pytest.mark.skipif(not without_gpu(), reason='there is a GPU here')
 def test_no_gpu_is_said_with_cudas_own_name():
-    with pytest.raises(EngineError, match=r'cudaGetDeviceCount failed: cudaError|CUDA finds no GPU'):
+    with pytest.raises(EngineError, match=r'^CUDA finds no GPU here'):
         find_cuda()
 
 

@@ -14,6 +14,7 @@ from depth_anything_ros.core.errors import CheckpointError, ConfigError, Invalid
 from depth_anything_ros.core.frames import PromptStats, SparsePrompt
 from depth_anything_ros.engines import factory
 from depth_anything_ros.engines.factory import create_engine
+from depth_anything_ros.engines.options import EngineOptions
 from depth_anything_ros.projection.conditioning import ConditioningConfig, condition
 
 CAMERA = CameraModel(150, 110, 120, 120, 74.5, 54.5)
@@ -64,6 +65,27 @@ def test_auto_without_a_graph_takes_torch(copied, monkeypatch):
     assert 'no exported graph' in facts['reason']
 
 
+def test_auto_prefers_tensorrt_then_torch_on_a_gpu_then_onnx_then_torch(tiny_model, monkeypatch):
+    from depth_anything_ros.networks.card import load_card
+
+    card = load_card(str(tiny_model))
+
+    def order(gpu, torch_uses_gpu=True, **options):
+        monkeypatch.setattr(factory, '_gpu', lambda: gpu)
+        monkeypatch.setattr(factory, '_torch_uses_gpu', lambda: torch_uses_gpu)
+        monkeypatch.setattr(factory, 'find_spec', lambda name: name)  # everything is installed
+        return [name for name, _ in factory.candidates(card, EngineOptions(**options))]
+
+    assert order(gpu=True) == ['tensorrt', 'torch', 'onnx']
+    assert order(gpu=True, torch_uses_gpu=False) == ['tensorrt', 'onnx', 'torch']
+    assert order(gpu=False) == ['onnx', 'torch']
+    assert order(gpu=True, precision='bf16') == ['torch']
+    without_weights = dataclasses.replace(card, weights=dataclasses.replace(card.weights, file='gone.safetensors'))
+    assert [name for name, _ in factory.candidates(without_weights, EngineOptions())] == ['tensorrt', 'onnx']
+    without_graph = dataclasses.replace(card, onnx=None)
+    assert [name for name, _ in factory.candidates(without_graph, EngineOptions())] == ['torch']
+
+
 def test_auto_without_any_runtime_completes_classically_and_says_so(tiny_model, monkeypatch):
     monkeypatch.setattr(factory, 'find_spec', lambda name: None)
     facts = create_engine(str(tiny_model)).describe()
@@ -106,8 +128,8 @@ def test_weights_of_another_network_are_an_error(copied):
 
 
 def test_an_unknown_engine_or_model_is_an_error(tiny_model):
-    with pytest.raises(ConfigError, match='expected one of auto, torch, onnx, classical'):
-        create_engine(str(tiny_model), 'tensorrt')
+    with pytest.raises(ConfigError, match='expected one of auto, tensorrt, torch, onnx, classical'):
+        create_engine(str(tiny_model), 'openvino')
     with pytest.raises(CheckpointError, match='nonesuch'):
         create_engine('nonesuch')
 

@@ -35,7 +35,7 @@ def manifest(plan):
         'fp16',
         {'image': (1, 480, 640, 3)},
         ('head.*',),
-        PlanParity(0.001, 0.002, 8),
+        PlanParity(0.001, 0.002, 8, 'torch 2.13.0'),
     )
     write_manifest(made, plan)
     return made

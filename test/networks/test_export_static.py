@@ -23,6 +23,7 @@ from depth_anything_ros.networks.prompt_depth_anything import (  # noqa: E402
 )
 
 SIZE = (90, 124)
+SETTINGS = export.ExportSettings(SIZE)
 DPT = {'hidden': 24, 'layers': 4, 'heads': 2, 'taps': (0, 1, 2, 3), 'features': 8, 'channels': (4, 8, 12, 16)}
 
 
@@ -72,10 +73,24 @@ def test_the_graph_gives_what_torch_gives_with_and_without_prompt_and_camera(sys
     assert [path.name for path in tmp_path.iterdir()] == ['graph.onnx']
 
 
+def test_any_number_of_images_in_half_precision_is_told_in_the_graph_and_held_to_its_mean_difference(tmp_path):
+    import onnx
+
+    path = tmp_path / 'graph.onnx'
+    parities = export.export_onnx(depth_anything(), path, SIZE, precision='fp16', batch=export.DYNAMIC)
+    assert [parity.batch for parity in parities] == [1, 1, 3]
+    assert all(0 < parity.depth < parity.allowed == export.HALF_TOLERANCE for parity in parities)
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    assert session.get_inputs()[0].shape == ['batch', *SIZE, 3]
+    assert session.get_modelmeta().custom_metadata_map == {'precision': 'fp16'}
+    convolutions = [node for node in onnx.load(path).graph.node if node.op_type == 'Conv' and 'weight' in node.input[1]]
+    assert convolutions and all(node.output[0].endswith('_half') for node in convolutions)
+
+
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
     path = tmp_path_factory.mktemp('graph') / 'graph.onnx'
-    export._write(depth_anything(), path, SIZE)
+    export._write(depth_anything(), path, SETTINGS)
     return path
 
 
@@ -90,18 +105,18 @@ def test_a_graph_too_large_for_one_file_has_its_weights_in_another(tmp_path, mon
     monkeypatch.setattr(export, 'ONE_FILE', 1000)
     export.export_onnx(depth_anything(), tmp_path / 'graph.onnx', SIZE)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['graph.onnx', 'graph.onnx.data']
-    assert export.check_parity(depth_anything(), tmp_path / 'graph.onnx', SIZE)[0].passed
+    assert export.check_parity(depth_anything(), tmp_path / 'graph.onnx', SETTINGS)[0].passed
 
 
 def test_another_network_is_found_out(graph):
     other = depth_anything()
     with torch.no_grad():
         other.network.backbone.embeddings.position_embeddings.mul_(1.2)
-    assert not any(parity.passed for parity in export.check_parity(other, graph, SIZE))
+    assert not any(parity.passed for parity in export.check_parity(other, graph, SETTINGS))
 
 
 def test_outside_the_tolerance_nothing_is_left_behind(graph, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, '_write', lambda network, path, size: shutil.copy(graph, path))
+    monkeypatch.setattr(export, '_write', lambda network, path, settings: shutil.copy(graph, path))
     monkeypatch.setattr(export, 'TOLERANCE', 0.0)
     with pytest.raises(EngineError, match='differs from torch'):
         export.export_onnx(depth_anything(), tmp_path / 'bad.onnx', SIZE)

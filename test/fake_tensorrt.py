@@ -28,6 +28,7 @@ class FakeCuda:
         self.events: list[tuple[int, int] | None] = []
         self.done: dict[int, int] = {}
         self.calls: list[str] = []
+        self.fail_synchronize = 0  # the next so many waits fail
 
     def gpu_name(self):
         return 'Fake GPU'
@@ -76,7 +77,11 @@ class FakeCuda:
         self.streams[stream].append(lambda: self._run(*target))
 
     def synchronize(self, event):
+        self.calls.append('synchronize')
         self._run(*self.events[event])
+        if self.fail_synchronize:
+            self.fail_synchronize -= 1
+            raise EngineError('cudaEventSynchronize failed: out of memory')
 
     def _run(self, stream, count):
         while self.done.get(stream, 0) < count:

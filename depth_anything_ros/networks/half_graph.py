@@ -2,14 +2,16 @@
 """A single-precision ONNX graph -> the same graph computing in half precision where that is safe.
 
 A strongly typed TensorRT takes the precision of every layer from the graph, so it has to stand there. Convolutions with
-trained weights and matrix products go to half precision, and so does what lies between them and only moves or clips
-values; everything else, the named islands, and what the graph takes and gives stay in single precision. Convolutions
-with built-in kernels stay too: they do geometry, on numbers that half precision can't hold.
+trained weights and matrix products go to half precision, and so does what lies between them and only moves, clips or
+scales values, or turns an attention's scores into shares; everything else, the named islands, and what the graph takes
+and gives stay in single precision. Convolutions with built-in kernels stay too: they do geometry, on numbers that half
+precision can't hold.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import math
 from dataclasses import dataclass
 
 from depth_anything_ros.core.errors import MissingExtra
@@ -21,6 +23,8 @@ TRAINED = '*weight*'  # what exporters call the weights of a convolution that ar
 CARRIERS = {
     'Relu': 1,
     'Add': 2,
+    'Mul': 2,  # by constants only: the product of two values may be anything
+    'Softmax': 1,  # runtimes add up in single precision; any other between half products is no attention to TensorRT
     'Concat': None,
     'Transpose': 1,
     'Reshape': 1,
@@ -34,7 +38,9 @@ CARRIERS = {
     'Pad': 1,
     'Clip': 1,
 }
-FULL, HALF = 'full', 'half'
+LARGEST = 6e4  # that half precision holds
+LARGEST_SHAPE = 64  # elements; smaller constants may be shapes, axes and sizes, which inference reads
+PRECISION_KEY = 'precision'  # in a graph's metadata: what it computes in, where that is not fp32
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,13 @@ def compute_in_half(model, islands: tuple[str, ...] = ()) -> HalfReport:
     Raises MissingExtra without onnx.
     """
     try:
-        from onnx import TensorProto, helper, shape_inference
+        from onnx import TensorProto, helper
     except ImportError as error:
-        raise MissingExtra('onnx', 'export', 'a half-precision graph') from error
+        raise MissingExtra('onnx', 'tensorrt-rtx', 'a half-precision graph') from error
 
     graph = model.graph
-    kinds = _element_types(shape_inference.infer_shapes(model).graph)
+    kinds = _element_types(model)
+    constants = _constants(graph)
     half_of: dict[str, str] = {}  # single-precision value -> its half-precision twin
     produced_half: set[str] = set()  # single-precision names of values that come out of a half-precision node
     nodes, products, carriers, kept = [], 0, 0, 0
@@ -119,7 +126,7 @@ def compute_in_half(model, islands: tuple[str, ...] = ()) -> HalfReport:
             else:
                 products += 1
                 run_in_half(node, len(node.input))
-        elif _carries(node, kinds, produced_half):
+        elif _carries(node, kinds, produced_half, constants):
             carriers += 1
             count = CARRIERS[node.op_type]
             run_in_half(node, len(node.input) if count is None else count)
@@ -130,13 +137,28 @@ def compute_in_half(model, islands: tuple[str, ...] = ()) -> HalfReport:
     return HalfReport(products, carriers, kept)
 
 
-def _carries(node, kinds, produced_half: set[str]) -> bool:
-    """Whether all that it moves has just come out of half precision."""
+def _carries(node, kinds, produced_half: set[str], constants: set[str]) -> bool:
+    """Whether what it moves has just come out of half precision, all of it but for constants."""
     if node.op_type not in CARRIERS or kinds.get(node.output[0]) != kinds.get(node.input[0]):
         return False
     count = CARRIERS[node.op_type]
     moved = node.input if count is None else node.input[:count]
-    return all(name in produced_half for name in moved)
+    half = [name in produced_half for name in moved]
+    if node.op_type == 'Mul' and all(half):
+        return False
+    return any(half) and all(known or name in constants for known, name in zip(half, moved, strict=True))
+
+
+def _constants(graph) -> set[str]:
+    """Names of the single-precision constants that half precision can hold, also of those it does hold already."""
+    from onnx import TensorProto, numpy_helper
+
+    held = {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT16}
+    names = {node.output[0] for node in graph.node if node.op_type == 'Cast' and node.input[0] in held}
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and abs(numpy_helper.to_array(tensor)).max(initial=0) <= LARGEST:
+            names.add(tensor.name)
+    return names
 
 
 def _widens(node, kinds) -> bool:
@@ -146,9 +168,25 @@ def _widens(node, kinds) -> bool:
     return target == TensorProto.FLOAT and kinds.get(node.input[0]) == TensorProto.FLOAT16
 
 
-def _element_types(graph) -> dict[str, int]:
+def _element_types(model) -> dict[str, int]:
+    """Of every value. Large weights are left out of what is inferred: their content says nothing, and a graph with
+    more than 2 GB of them could not be.
+    """
+    from onnx import ModelProto, helper, shape_inference
+
+    graph = model.graph
+    bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    bare.graph.name = graph.name
+    for field in ('node', 'input', 'output'):
+        getattr(bare.graph, field).extend(getattr(graph, field))
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    for value in (*graph.input, *graph.output, *graph.value_info):
+    for tensor in graph.initializer:
+        if math.prod(tensor.dims) > LARGEST_SHAPE:
+            bare.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+        else:
+            bare.graph.initializer.append(tensor)
+    inferred = shape_inference.infer_shapes(bare).graph
+    for value in (*inferred.input, *inferred.output, *inferred.value_info):
         kinds[value.name] = value.type.tensor_type.elem_type
     return kinds
 
