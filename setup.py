@@ -75,7 +75,7 @@ setup(
         shared('config', '*.yaml', '*.xml'),
         shared('rviz', '*.rviz'),
         shared('models', '*.yaml', '*.safetensors', '*.onnx'),
-        *(shared(folder, '*.mcap', '*.yaml', '*.md') for folder in sorted(glob('recordings/*'))),
+        *(shared(folder, '*.mcap', '*.yaml', '*.md', '*.jpg', '*.npz') for folder in sorted(glob('recordings/*'))),
     ],
     zip_safe=False,
     python_requires='>=3.10',

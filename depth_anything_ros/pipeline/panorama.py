@@ -51,7 +51,7 @@ def engine_for(engine: Engine, camera: CameraModel, config: PanoramaConfig) -> E
     return engine
 
 
-class PanoramaViews:
+class PanoramaViews(Engine):
     """An engine of pinhole images, as an engine of panoramas. Views run one after the other: memory is that of one."""
 
     camera = 'equirectangular'
