@@ -2,7 +2,7 @@
 """One or several cameras and their rangers in, dense metric depth out.
 
     ros2 launch depth_anything_ros depth.launch.py image:=/camera/image_raw points:=/velodyne_points
-    ros2 launch depth_anything_ros depth.launch.py cameras:=front,left image:="/{camera}/image_raw" points:=/velodyne_points
+    ros2 launch depth_anything_ros depth.launch.py cameras:=front,left image:="/{camera}/image_raw"
     ros2 launch depth_anything_ros depth.launch.py --show-args
 
 Sets the Fast DDS profile for what it starts. Camera and LiDAR drivers need it too: start them with the same variable.

@@ -189,6 +189,9 @@ def _known(depth_m: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
 
     if out is None:
         out = np.empty(depth_m.shape, np.float32)
+    if depth_m.size and depth_m.min() > 0 and depth_m.max() < np.inf:  # NaN is neither
+        np.copyto(out, depth_m)
+        return out
     out.fill(np.nan)
     known = (depth_m > 0) & (depth_m < np.inf)
     cv2.copyTo(depth_m, known.view(np.uint8), out)  # eight times faster than numpy's masked assignment

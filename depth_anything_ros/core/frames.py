@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -161,11 +163,20 @@ class PromptStats:
     rejected: dict[str, int] = field(default_factory=dict)  # reason -> returns left out
 
 
+class Returns(NamedTuple):
+    """Returns of a prompt, listed in no order: flat number of their pixel, depth and sigma in metres, (N,) each."""
+
+    pixel: np.ndarray
+    depth_m: np.ndarray
+    sigma_m: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class SparsePrompt:
     """Sparse metric depth on the image's pixel grid.
 
-    depth_m, sigma_m (H, W) float32, NaN where empty; kind of the majority of the returns.
+    depth_m, sigma_m (H, W) float32, NaN where empty; kind of the majority of the returns. listed: what `returns` is to
+    be, from a maker that has it anyway; looking for a few returns in an image takes longer than anything done to them.
     """
 
     depth_m: np.ndarray
@@ -173,13 +184,22 @@ class SparsePrompt:
     camera: CameraModel
     kind: RangeKind = RangeKind.LIDAR
     stats: PromptStats = field(default_factory=PromptStats)
+    listed: InitVar[Returns | None] = None
 
-    def __post_init__(self):
+    def __post_init__(self, listed: Returns | None):
         expected = (self.camera.height, self.camera.width)
         if self.depth_m.shape != expected or self.sigma_m.shape != expected:
             raise InvalidInput(
                 f'prompt: expected depth and sigma of {expected}, got {self.depth_m.shape} and {self.sigma_m.shape}'
             )
+        if listed is not None:
+            self.__dict__['returns'] = listed
+
+    @cached_property
+    def returns(self) -> Returns:
+        """The same depths and sigmas, as a list."""
+        pixel = np.flatnonzero(~np.isnan(self.depth_m))
+        return Returns(pixel, self.depth_m.ravel().take(pixel), self.sigma_m.ravel().take(pixel))
 
     @property
     def empty(self) -> bool:

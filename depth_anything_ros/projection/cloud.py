@@ -11,7 +11,9 @@ import numpy as np
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import InvalidInput
 from depth_anything_ros.core.settings import setting, validate
-from depth_anything_ros.projection.rays import blind_pixels, rays_of
+from depth_anything_ros.projection.rays import blind_pixels, ray_planes
+
+BAND_PIXELS = 1 << 16  # a cloud is made in bands of rows whose parts stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,23 @@ def organised_cloud(
         out = np.empty((*shape, 4), dtype=np.float32)
     elif out.shape != (*shape, 4) or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise InvalidInput(f'cloud: expected out {(*shape, 4)} float32 contiguous, got {out.shape} {out.dtype}')
-    rays, blind = rays_of(camera), blind_pixels(camera)
+    rays, blind = ray_planes(camera), blind_pixels(camera)
     if blind is not None:
         depth_m = np.where(blind, np.float32(np.nan), depth_m)
-    for axis in range(3):
-        np.multiply(rays[..., axis], depth_m, out=out[..., axis])
+    rows = max(1, BAND_PIXELS // camera.width)
+    for top in range(0, camera.height, rows):
+        band = slice(top, top + rows)
+        _pack(depth_m[band], rays[:, band], image_rgb[band], out[band], camera.is_equirectangular)
+    return out
+
+
+def _pack(depth_m: np.ndarray, rays: np.ndarray, image_rgb: np.ndarray, out: np.ndarray, radial: bool) -> None:
+    x_m, y_m = cv2.multiply(rays[0], depth_m), cv2.multiply(rays[1], depth_m)
+    z_m = cv2.multiply(rays[2], depth_m) if radial else depth_m
     # BGRA bytes are 0xAARRGGBB on a little-endian machine; alpha off, for 0xFF would make NaNs of bright colours
     packed = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGRA).view('<u4')[..., 0]
-    np.bitwise_and(packed, 0x00FFFFFF, out=out.view(np.uint32)[..., 3])
-    return out
+    packed &= np.uint32(0x00FFFFFF)
+    cv2.merge([x_m, y_m, z_m, packed.view('<f4')], out)
 
 
 def remove_flying_pixels(depth_m: np.ndarray, camera: CameraModel, config: FlyingPixelConfig) -> np.ndarray:
@@ -74,31 +84,42 @@ def remove_flying_pixels(depth_m: np.ndarray, camera: CameraModel, config: Flyin
             inverse[:, -2 * margin : -margin].copy(),
             inverse[:, margin : 2 * margin].copy(),
         )
-    values = inverse.ravel()
-    flying = np.zeros(inverse.shape, dtype=bool)
-    near_jumps = _near_jumps(inverse, margin, config)
+    values, flying = inverse.ravel(), []
+    start = margin * (inverse.shape[1] + 1)  # the first pixel within the margin, from which pixels are counted here
+    near_jumps = _near_jumps(inverse, margin, config) - start
+
+    def neighbour(pixel: np.ndarray, offset: int) -> np.ndarray:
+        return values[start + offset :].take(pixel, mode='clip')  # none lies outside; the default would look
+
     for step in (1, inverse.shape[1]):  # along rows, along columns
         for reach in range(step, step * config.width_px + 1, step):
-            one, other = values.take(near_jumps - reach), values.take(near_jumps + reach)
+            # the test that fewest pass comes first: every further one is for those that are left
+            one, other = neighbour(near_jumps, -reach), neighbour(near_jumps, reach)
+            # inverse: the far side is smaller
+            chosen = np.flatnonzero(np.abs(one - other) > config.jump * np.minimum(one, other))
+            pixel, one, other = (array.take(chosen) for array in (near_jumps, one, other))
             jump = np.abs(one - other)
-            chosen = np.flatnonzero(jump > config.jump * np.minimum(one, other))  # inverse: the far side is smaller
-            pixel, one, other, jump = (array.take(chosen) for array in (near_jumps, one, other, jump))
-            here = values.take(pixel)
+            slopes = np.abs(neighbour(pixel, -2 * reach) - one) + np.abs(neighbour(pixel, 2 * reach) - other)
+            chosen = np.flatnonzero(slopes < config.flatness * jump)
+            pixel, one, other, jump = (array.take(chosen) for array in (pixel, one, other, jump))
+            here = neighbour(pixel, 0)
             between = np.minimum(np.abs(one - here), np.abs(other - here)) > config.margin * jump
             between &= (one < here) == (here < other)
-            slopes = np.abs(values.take(pixel - 2 * reach) - one) + np.abs(values.take(pixel + 2 * reach) - other)
-            flying.ravel()[pixel[between & (slopes < config.flatness * jump)]] = True
+            flying.append(pixel.compress(between))
     kept_m = depth_m.copy()
-    kept_m[flying[margin:-margin, margin:-margin]] = np.nan
+    kept_m[np.divmod(np.concatenate(flying), inverse.shape[1])] = np.nan
     return kept_m
 
 
 def _near_jumps(inverse: np.ndarray, margin: int, config: FlyingPixelConfig) -> np.ndarray:
     """Flat numbers of the pixels within the margin that have a jump in reach: few, and only they are looked at."""
-    inside = (slice(margin, -margin),) * 2
-    known = cv2.patchNaNs(inverse.copy(), 0.0)
+    known = inverse
+    if np.isnan(known.min()):  # NaN would neither be the least nor the largest of a window
+        known = cv2.patchNaNs(inverse.copy(), 0.0)
     window = np.ones((2 * config.width_px + 1, 2 * config.width_px + 1), np.uint8)
     near, far = cv2.dilate(known, window), cv2.erode(known, window)
-    jumps = np.zeros(inverse.shape, dtype=bool)
-    jumps[inside] = (near > far * np.float32(1 + config.jump))[inside]
+    far *= np.float32(1 + config.jump)
+    jumps = near > far
+    for border in (jumps[:margin], jumps[-margin:], jumps[:, :margin], jumps[:, -margin:]):
+        border[...] = False
     return np.flatnonzero(jumps)

@@ -46,7 +46,7 @@ def find_occluded(
     """(raster.count,) bool: True for those of raster.pixel whose return the camera can't see.
 
     origin_m (S, 3): where the ranger of each sweep stood, in the camera's frame. sweep (N,): the sweep of each
-    return that raster.index refers to.
+    return that raster.pixel_index refers to.
     """
     pixel = raster.pixel
     hidden = np.zeros(raster.count, dtype=bool)
@@ -56,10 +56,10 @@ def find_occluded(
     half_width, half_height = (
         int(np.clip(round(config.reach * spacing), 1, config.max_reach_px)) for spacing in (along_row, along_column)
     )
-    depth_m = raster.depth_m.ravel().take(pixel)
+    depth_m = raster.pixel_depth_m
     nearest_m = nearest_around(raster, half_width, half_height, camera.is_equirectangular).ravel().take(pixel)
     behind = np.flatnonzero(depth_m * (1 - config.gap_relative) - config.gap_m > nearest_m)
-    origin = origin_m[sweep[raster.index.ravel()[pixel[behind]]]]
+    origin = origin_m[sweep[raster.pixel_index[behind]]]
     shift_x, shift_y = parallax_px(camera, pixel[behind], depth_m[behind], nearest_m[behind], origin)
     hidden[behind] = (shift_x >= config.min_parallax * along_row) | (shift_y >= config.min_parallax * along_column)
     return hidden
@@ -70,12 +70,11 @@ def nearest_around(raster: Raster, half_width: int, half_height: int, wraps: boo
 
     wraps: the image closes at its left and right border.
     """
-    depth_m = np.full(raster.depth_m.shape, np.inf, dtype=np.float32)
-    depth_m.ravel()[raster.pixel] = raster.depth_m.ravel().take(raster.pixel)
+    depth_m = raster.image(raster.pixel_depth_m, np.inf)
     half_width = min(half_width, depth_m.shape[1] // 2)
     if wraps:
         depth_m = np.concatenate([depth_m[:, -half_width:], depth_m, depth_m[:, :half_width]], axis=1)
-    nearest = cv2.erode(depth_m, np.ones((2 * half_height + 1, 2 * half_width + 1), np.uint8))
+    nearest = cv2.erode(depth_m, np.ones((2 * half_height + 1, 2 * half_width + 1), np.uint8), dst=depth_m)
     return nearest[:, half_width:-half_width] if wraps else nearest
 
 

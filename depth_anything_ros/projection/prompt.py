@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from depth_anything_ros.core.camera import CameraModel
@@ -17,6 +18,7 @@ from depth_anything_ros.core.frames import (
     PointSet,
     PromptStats,
     RangeKind,
+    Returns,
     SparsePrompt,
     Sweep,
 )
@@ -24,7 +26,7 @@ from depth_anything_ros.core.settings import setting, validate
 from depth_anything_ros.projection.accumulate import stack
 from depth_anything_ros.projection.occlusion import OcclusionConfig, find_occluded
 from depth_anything_ros.projection.radar import RadarConfig, radar_sigma
-from depth_anything_ros.projection.rasterize import rasterize, scatter_nearest
+from depth_anything_ros.projection.rasterize import Raster, rasterize, scatter_nearest
 
 SMALLEST_SIGMA_M = 1e-3  # a driver's zero would be an infinite weight
 
@@ -85,12 +87,13 @@ def build_prompt(observation: Observation, config: PromptConfig) -> SparsePrompt
         rejected.update(layer.rejected)
         kinds.update(layer.kinds)
     rejected['too old'] = sum(_size(source) for source in sources if source not in fresh)
-    count = int(np.count_nonzero(~np.isnan(depth_m)))
+    returns = layers[0].returns if len(layers) == 1 and not radars else None
+    count = int(np.count_nonzero(~np.isnan(depth_m))) if returns is None else len(returns.pixel)
     rejected['behind a nearer return'] += sum(layer.kinds.total() for layer in layers) - count
     age_s = max((_age_s(source, observation) for source in fresh), default=0.0)
     stats = PromptStats(count, count / depth_m.size, age_s, dict(+rejected))
     kind = kinds.most_common(1)[0][0] if kinds else RangeKind.LIDAR
-    return SparsePrompt(depth_m, sigma_m, camera, kind, stats)
+    return SparsePrompt(depth_m, sigma_m, camera, kind, stats, returns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,7 @@ class _Layer:
     sigma_m: np.ndarray
     kinds: Counter[RangeKind]  # of the returns that hold a pixel
     rejected: dict[str, int]
+    returns: Returns | None = None  # the same, listed, where that comes for free
 
 
 def _layer_of_sweeps(sweeps: Sequence[Sweep], camera: CameraModel, config: PromptConfig, occlusion: bool) -> _Layer:
@@ -111,11 +115,16 @@ def _layer_of_sweeps(sweeps: Sequence[Sweep], camera: CameraModel, config: Promp
         )
     kinds = Counter({sweeps[0].points.kind: raster.count})
     if len(sweeps) > 1:
-        per_sweep = np.bincount(returns.sweep.take(raster.index.ravel().take(raster.pixel)), minlength=len(sweeps))
+        per_sweep = np.bincount(returns.sweep.take(raster.pixel_index), minlength=len(sweeps))
         kinds = Counter()
         for sweep, count in zip(sweeps, per_sweep.tolist(), strict=True):
             kinds[sweep.points.kind] += count
-    return _Layer(raster.depth_m, raster.sigma_m, kinds, raster.rejected)
+    return _layer(raster, kinds, raster.rejected)
+
+
+def _layer(raster: Raster, kinds: Counter[RangeKind], rejected: dict[str, int]) -> _Layer:
+    returns = Returns(raster.pixel, raster.pixel_depth_m, raster.pixel_sigma_m)
+    return _Layer(raster.depth_m, raster.sigma_m, kinds, rejected, returns)
 
 
 def _layer_of_map(depth_map: DepthPrompt, camera: CameraModel, config: PromptConfig) -> _Layer:
@@ -133,17 +142,23 @@ def _layer_of_map(depth_map: DepthPrompt, camera: CameraModel, config: PromptCon
     index = np.flatnonzero(in_range)
     pixel, depth_m, sigma_m = (image.ravel().take(index) for image in (pixel, depth_map.depth_m, sigma_m))
     raster = scatter_nearest(pixel, depth_m, sigma_m, index, camera.height, camera.width)
-    return _Layer(
-        raster.depth_m, raster.sigma_m, Counter({depth_map.kind: raster.count}), {**raster.rejected, **rejected}
-    )
+    return _layer(raster, Counter({depth_map.kind: raster.count}), {**raster.rejected, **rejected})
 
 
 def range_sigma(points: PointSet, config: PromptConfig) -> np.ndarray:
     """(N,) float32 standard deviation in metres of returns: what their driver says, else by kind."""
     if points.kind is RangeKind.RADAR and points.sigma_m is None:
         return radar_sigma(points, config.radar)
-    range_m = np.sqrt(np.einsum('ij,ij->i', points.xyz_m, points.xyz_m))
-    return _sigma(range_m, points.sigma_m, points.kind, config)
+    return _sigma(_range_m(points.xyz_m), points.sigma_m, points.kind, config)
+
+
+def _range_m(xyz_m: np.ndarray) -> np.ndarray:
+    if len(xyz_m) == 0:
+        return np.empty(0, np.float32)
+    xyz_m = np.ascontiguousarray(xyz_m, dtype=np.float32)
+    # six times faster than numpy's sum over a short axis
+    square = cv2.transform(cv2.multiply(xyz_m, xyz_m)[:, None], np.ones((1, 3), np.float32)).ravel()
+    return np.sqrt(square, out=square)
 
 
 def _sigma(range_m: np.ndarray, given_m: np.ndarray | None, kind: RangeKind, config: PromptConfig) -> np.ndarray:

@@ -20,6 +20,14 @@ def rays_of(camera: CameraModel) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
+def ray_planes(camera: CameraModel) -> np.ndarray:
+    """(3, H, W) float32, read-only: the same rays, one contiguous image per axis."""
+    planes = np.ascontiguousarray(np.moveaxis(rays_of(camera), -1, 0))
+    planes.flags.writeable = False
+    return planes
+
+
+@lru_cache(maxsize=8)
 def blind_pixels(camera: CameraModel) -> np.ndarray | None:
     """(H, W) bool, the pixels that no ray of the lens model reaches; None where there are none."""
     blind = np.isnan(rays_of(camera)[..., 0])

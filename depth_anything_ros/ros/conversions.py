@@ -2,7 +2,7 @@
 """Arrays and our types to ROS messages, and images of any encoding to arrays; core/messages.py reads the rest.
 
 The arrays of a published message are handed over without a copy where rclpy lets us; don't write to them before
-publish() has returned.
+publish() has returned. What is published with every frame is kept serialised instead (`*_wire`, see ros/wire.py).
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from std_msgs.msg import Header
 
 from depth_anything_ros.core import messages
 from depth_anything_ros.core.camera import CameraModel
-from depth_anything_ros.core.encoding import IMAGE_ENCODINGS, encode_depth
+from depth_anything_ros.core.encoding import DEPTH_ENCODINGS, IMAGE_ENCODINGS, encode_depth
 from depth_anything_ros.core.errors import InvalidInput
 from depth_anything_ros.core.transform import RigidTransform
+from depth_anything_ros.ros.wire import WireMessage, pattern
 
 _BIG_ENDIAN = sys.byteorder == 'big'
 _XYZRGB = [
@@ -128,6 +129,23 @@ def cloud_message(cloud: np.ndarray, header: Any) -> PointCloud2:
         is_dense=False,
     )
     return _with_data(message, np.ascontiguousarray(cloud))
+
+
+def depth_wire(shape: tuple[int, int], encoding: str, header: Any) -> WireMessage:
+    """A depth message of this size, to be kept: fill its array by `encode_depth`, then publish."""
+    pixels = pattern(shape, DEPTH_ENCODINGS[encoding])
+    return WireMessage(_image_message(pixels, encoding, header), pixels)
+
+
+def cloud_wire(shape: tuple[int, int], header: Any) -> WireMessage:
+    """An organised cloud of this size, to be kept: fill its (H, W, 4) array by `organised_cloud`, then publish."""
+    cloud = pattern((*shape, 4), np.float32)
+    return WireMessage(cloud_message(cloud, header), cloud)
+
+
+def camera_info_wire(camera: CameraModel, header: Any) -> WireMessage:
+    """`camera_info_message`, to be kept."""
+    return WireMessage(camera_info_message(camera, header))
 
 
 def _image_message(pixels: np.ndarray, encoding: str, header: Any) -> Image:

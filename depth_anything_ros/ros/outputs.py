@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from depth_anything_ros.core.encoding import DEPTH_ENCODINGS
+from depth_anything_ros.core.encoding import encode_depth
 from depth_anything_ros.core.frames import DepthFrame
 from depth_anything_ros.pipeline.estimator import StageClock
 from depth_anything_ros.projection.cloud import organised_cloud, remove_flying_pixels
@@ -15,6 +17,7 @@ from depth_anything_ros.ros import conversions, qos
 from depth_anything_ros.ros.cubemap import Cubemap
 from depth_anything_ros.ros.depth_node_config import PublishConfig
 from depth_anything_ros.ros.health import Health
+from depth_anything_ros.ros.wire import WireMessage
 
 TOPICS = {
     'depth': (Image, '~/depth/image_rect'),
@@ -31,7 +34,7 @@ class Outputs:
 
     def __init__(self, node, health: Health, cubemap: bool = False):
         self._node = node
-        self._buffers: dict[str, np.ndarray] = {}
+        self._wires: dict[str, tuple[tuple, WireMessage]] = {}
         self._publishers = {
             name: qos.advertise(node, health, message_type, topic) for name, (message_type, topic) in TOPICS.items()
         }
@@ -53,24 +56,28 @@ class Outputs:
     def publish(self, frame: DepthFrame, image_rgb, header, config: PublishConfig) -> dict[str, float]:
         """Everything that is wanted of one frame, with the image's header; returns stage -> milliseconds."""
         clock = StageClock()
+        depth_m, size = frame.depth_m, frame.depth_m.shape
         if self.wanted('depth'):
-            pixels = self._buffer('depth', frame.depth_m.shape, DEPTH_ENCODINGS[config.depth_encoding])
-            self._send('depth', conversions.depth_message(frame.depth_m, header, config.depth_encoding, pixels))
+            encoding = config.depth_encoding
+            wire = self._kept('depth', conversions.depth_wire, size, encoding, header=header)
+            encode_depth(depth_m, encoding, wire.array)
+            wire.publish(self._publishers['depth'], header.stamp)
         if self.wanted('camera_info'):
-            self._send('camera_info', conversions.camera_info_message(frame.camera, header))
+            wire = self._kept('camera_info', conversions.camera_info_wire, frame.camera, header=header)
+            wire.publish(self._publishers['camera_info'], header.stamp)
         if self.wanted('confidence'):
-            pixels = self._buffer('confidence', frame.sigma_m.shape, np.float32)
-            self._send('confidence', conversions.depth_message(frame.sigma_m, header, out=pixels))
+            wire = self._kept('confidence', conversions.depth_wire, size, '32FC1', header=header)
+            encode_depth(frame.sigma_m, '32FC1', wire.array)
+            wire.publish(self._publishers['confidence'], header.stamp)
         if self.wanted('mask'):
-            self._send('mask', conversions.mask_message(np.isfinite(frame.depth_m), header))
+            self._send('mask', conversions.mask_message(np.isfinite(depth_m), header))
         clock.lap('publish depth')
         if self.wanted('points'):
-            depth_m = frame.depth_m
             if config.flying_pixels.enabled:
                 depth_m = remove_flying_pixels(depth_m, frame.camera, config.flying_pixels)
-            buffer = self._buffer('points', (*depth_m.shape, 4), np.float32)
-            cloud = organised_cloud(depth_m, frame.camera, image_rgb, buffer)
-            self._send('points', conversions.cloud_message(cloud, header))
+            wire = self._kept('points', conversions.cloud_wire, size, header=header)
+            organised_cloud(depth_m, frame.camera, image_rgb, wire.array)
+            wire.publish(self._publishers['points'], header.stamp)
             clock.lap('publish points')
         if self.wanted('overlay'):
             picture = overlay_prompt(image_rgb, frame.prompt.depth_m, config.overlay_max_depth_m)
@@ -81,12 +88,12 @@ class Outputs:
             clock.lap('publish cubemap')
         return clock.laps_ms
 
-    def _buffer(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """The same array for every frame of one size: publish() has copied it when it returns."""
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.shape != shape or buffer.dtype != dtype:
-            buffer = self._buffers[name] = np.empty(shape, dtype)
-        return buffer
+    def _kept(self, name: str, make: Callable[..., WireMessage], *what, header) -> WireMessage:
+        """The same message for every frame of one size, camera and frame_id; nobody else ever sees its array."""
+        key = (*what, header.frame_id)
+        if name not in self._wires or self._wires[name][0] != key:
+            self._wires[name] = key, make(*what, header)
+        return self._wires[name][1]
 
     def _send(self, name: str, message) -> None:
         self._publishers[name].publish(message)

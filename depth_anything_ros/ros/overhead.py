@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -107,7 +108,7 @@ class _Instant:
     name, model, metric = 'none', 'none', True
 
     def __init__(self, width: int, height: int):
-        depth_m = np.full((height, width), 5.0, np.float32)
+        depth_m = _surfaces(width, height)
         self._prediction = Prediction(depth_m, depth_m * 0.02, metric=True)
 
     def infer(self, image_rgb, prompt, camera) -> Prediction:
@@ -137,6 +138,24 @@ def _sweep(points: int, view_rad: float = 2 * np.pi) -> np.ndarray:
     radius = 7 + 2 * np.sin(5 * azimuth) * np.cos(3 * elevation)
     direction = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
     return (np.stack(direction, -1) * radius[:, None]).astype(np.float32)
+
+
+def _surfaces(width: int, height: int) -> np.ndarray:
+    """(H, W) float32 depth of a curved wall and boxes before it, their edges a pixel or two wide as a network's are."""
+    row, column = np.mgrid[:height, :width].astype(np.float32)
+    depth_m = 7 + 2 * np.sin(5 * (column / width - 0.5))
+    for left, top, side, near_m in (
+        (0.1, 0.2, 0.15, 2.5),
+        (0.35, 0.5, 0.25, 3.0),
+        (0.7, 0.15, 0.1, 4.0),
+        (0.75, 0.6, 0.2, 1.8),
+    ):
+        box = (
+            slice(int(top * height), int((top + side) * height)),
+            slice(int(left * width), int((left + side) * width)),
+        )
+        depth_m[box] = near_m + 0.1 * row[box] / height
+    return cv2.GaussianBlur(depth_m, (3, 3), 0)
 
 
 def _messages(stamp_ns: int, image, camera: CameraModel, points: int):

@@ -338,3 +338,14 @@ def test_encoding_depth_of_another_type_or_shape_is_refused():
         encode_depth(METRES.astype(np.float64))
     with pytest.raises(InvalidInput, match="got '8UC1'"):
         encode_depth(METRES, '8UC1')
+
+
+@pytest.mark.parametrize('odd', [np.nan, np.inf, -np.inf, 0.0, -1.0, 1e-40])
+def test_one_pixel_without_a_distance_does_not_spoil_the_others(odd):
+    depth_m = np.linspace(1, 9, 12, dtype=np.float32).reshape(3, 4)
+    whole = encode_depth(depth_m)
+    assert np.array_equal(whole, depth_m) and whole is not depth_m
+    depth_m[1, 2] = odd
+    expected = depth_m.copy()
+    expected[1, 2] = odd if odd > 0 and odd < np.inf else np.nan
+    assert np.array_equal(encode_depth(depth_m), expected, equal_nan=True)

@@ -7,6 +7,7 @@ import pytest
 
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import ConfigError, InvalidInput
+from depth_anything_ros.projection import cloud as cloud_module
 from depth_anything_ros.projection.cloud import FlyingPixelConfig, organised_cloud, remove_flying_pixels
 
 PINHOLE = CameraModel(64, 48, 50, 52, 30.5, 23.0)
@@ -154,3 +155,67 @@ def test_unknown_depth_stays_unknown_and_spoils_nothing():
 def test_impossible_settings_are_refused():
     with pytest.raises(ConfigError, match='width_px'):
         dataclasses.replace(CONFIG, width_px=0)
+
+
+def test_a_cloud_made_in_bands_of_rows_is_the_product_of_rays_and_depth(monkeypatch):
+    monkeypatch.setattr(cloud_module, 'BAND_PIXELS', 64 * 7 + 5)  # seven rows, and six in the last band
+    for camera in (PINHOLE, PLUMB_BOB, PANORAMA, TIGHT_FISHEYE):
+        depth, image = depth_for(camera), image_for(camera)
+        cloud = organised_cloud(depth, camera, image)
+        expected = camera.rays() * depth[..., None]
+        expected[np.isnan(expected).any(axis=-1)] = np.nan
+        assert np.array_equal(cloud[..., :3], expected, equal_nan=True)
+        red, green, blue = np.moveaxis(image.astype(np.uint32), -1, 0)
+        assert np.array_equal(cloud.view(np.uint32)[..., 3], red << 16 | green << 8 | blue)
+
+
+def test_an_image_that_is_part_of_another_and_read_only_is_packed_as_well():
+    depth, image = depth_for(PINHOLE), image_for(PINHOLE)
+    wider, framed = np.zeros((48, 80, 3), np.uint8), np.ones((60, 80), np.float32)
+    wider[:, 9:73], framed[3:51, 7:71] = image, depth
+    wider.flags.writeable = framed.flags.writeable = False
+    cloud = organised_cloud(framed[3:51, 7:71], PINHOLE, wider[:, 9:73])
+    assert np.array_equal(cloud.view(np.uint32), organised_cloud(depth, PINHOLE, image).view(np.uint32))
+
+
+def slow_flying(depth_m, wraps, config):
+    """(H, W) bool: the pixels that hang between two surfaces, one after the other as the definition says."""
+    height, width = depth_m.shape
+    inverse = np.float32(1) / depth_m
+    margin = 2 * config.width_px
+
+    def at(row, column):
+        row = np.clip(row, 0, height - 1)
+        if wraps and -margin <= column < width + margin:
+            return inverse[row, column % width]
+        return inverse[row, np.clip(column, 0, width - 1)]
+
+    flying = np.zeros(depth_m.shape, bool)
+    for row, column in np.ndindex(height, width):
+        for down, right in ((0, 1), (1, 0)):
+            for reach in range(1, config.width_px + 1):
+                before, one, here, other, after = (
+                    at(row + k * reach * down, column + k * reach * right) for k in (-2, -1, 0, 1, 2)
+                )
+                jump = abs(one - other)
+                flying[row, column] |= (
+                    jump > np.float32(config.jump) * min(one, other)
+                    and min(abs(one - here), abs(other - here)) > np.float32(config.margin) * jump
+                    and (one < here) == (here < other)
+                    and abs(before - one) + abs(after - other) < np.float32(config.flatness) * jump
+                )
+    return flying
+
+
+@pytest.mark.parametrize('camera', [PINHOLE, PANORAMA], ids=lambda c: c.distortion_model)
+@pytest.mark.parametrize('width_px', [1, 3])
+def test_what_flies_is_what_the_definition_says(camera, width_px):
+    rng, config = np.random.default_rng(2), FlyingPixelConfig(width_px=width_px)
+    coarse = np.where(rng.random((camera.height // 8, 8)) < 0.4, 2, 7).astype(np.float32)
+    depth = cv2.resize(coarse, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)
+    depth *= rng.uniform(0.99, 1.01, depth.shape).astype(np.float32)
+    depth[10:14, 20:23] = np.nan
+    expected = slow_flying(depth, camera.is_equirectangular, config)
+    assert expected.sum() > 10
+    gone = np.isnan(remove_flying_pixels(depth, camera, config)) & ~np.isnan(depth)
+    assert np.array_equal(gone, expected)

@@ -7,8 +7,8 @@ import pytest
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import ConfigError, InvalidInput
 from depth_anything_ros.core.frames import PromptStats, SparsePrompt
-from depth_anything_ros.projection.conditioning import ConditioningConfig, condition
-from depth_anything_ros.projection.outliers import OutlierConfig
+from depth_anything_ros.projection.conditioning import ConditioningConfig, condition, percentiles
+from depth_anything_ros.projection.outliers import OutlierConfig, find_outliers
 from depth_anything_ros.projection.prompt import PromptConfig, build_prompt
 
 CAMERA = CameraModel(640, 480, 500, 500, 319.5, 239.5)
@@ -204,3 +204,62 @@ def test_impossible_settings_are_refused():
         ConditioningConfig(low_percentile=60)
     with pytest.raises(ConfigError, match='share'):
         OutlierConfig(share=2)
+
+
+@pytest.mark.parametrize('count', [1, 2, 3, 100, 1023, 1024, 5000, 40001])
+@pytest.mark.parametrize('ends', [(2.0, 98.0), (0.0, 100.0), (49.0, 51.0), (2.5, 51.0)])
+def test_percentiles_are_those_of_numpy(count, ends):
+    rng = np.random.default_rng(count)
+    values = rng.uniform(0.2, 90, count).astype(np.float32)
+    unlike = values.copy()
+    unlike[:: max(1, count // 512)] = 100  # the very values a strided sample takes
+    cases = (values, np.sort(values), np.sort(values)[::-1], np.round(values), np.full_like(values, 3), unlike, -unlike)
+    for case in cases:
+        kept = case.copy()
+        assert np.allclose(percentiles(case, *ends), np.percentile(case.astype(float), ends), rtol=1e-6)
+        assert np.array_equal(case, kept)
+
+
+def slow_outliers(pixel, depth_m, sigma_m, camera, config):
+    """The same, one return after the other."""
+    count = len(pixel)
+    side = max(2 * np.sqrt(camera.height * camera.width / count), max(camera.height, camera.width) / 80)
+    columns, rows = max(1, round(camera.width / side)), max(1, round(camera.height / side))
+    row, column = np.divmod(pixel, camera.width)
+    x, y = column * columns // camera.width, row * rows // camera.height
+    step = config.step + config.slant * side / camera.fx + 2 * float(np.median(sigma_m / depth_m))
+    log = np.log(depth_m)
+    layer = ((log - log.min()) * np.float32(1 / step)).astype(int)
+    stray = np.zeros(count, bool)
+    for number in range(count):
+        across = np.abs(x - x[number])
+        if camera.is_equirectangular:
+            across = np.minimum(across, columns - across)
+        near = (across <= 1) & (np.abs(y - y[number]) <= 1)
+        backing = (near & (np.abs(layer - layer[number]) <= 1)).sum() - 1
+        stray[number] = backing < max(1, np.ceil(config.share * (near.sum() - 1)))
+    return stray
+
+
+@pytest.mark.parametrize('camera', [CAMERA, PANORAMA], ids=lambda c: c.distortion_model)
+@pytest.mark.parametrize('count', [8, 300, 3000])
+def test_strays_are_those_without_enough_neighbours_in_depth_and_place(camera, count):
+    rng = np.random.default_rng(count)
+    depth = sparse(camera, count, lambda u, v: 4 + u / 100 + 20 * (rng.random(count) < 0.05))
+    pixel = rng.permutation(np.flatnonzero(np.isfinite(depth)))
+    depth_m = depth.ravel()[pixel]
+    found = find_outliers(pixel, depth_m, 0.002 * depth_m, camera, OutlierConfig())
+    assert np.array_equal(found, slow_outliers(pixel, depth_m, 0.002 * depth_m, camera, OutlierConfig()))
+    assert found.any() or count < 100
+
+
+def test_gating_leaves_the_returns_and_images_of_the_given_prompt_alone():
+    depth = sparse(CAMERA, 2000, lambda u, v: 5 + u / 200)
+    dirty, _ = with_strays(depth, 0.02, np.random.default_rng(0))
+    prompt = prompt_of(dirty)
+    before = prompt.depth_m.copy(), prompt.sigma_m.copy(), len(prompt.returns.pixel)
+    gated = condition(prompt, CONFIG).sparse
+    assert gated.stats.rejected['outlier'] > 0
+    assert np.array_equal(prompt.depth_m, before[0], equal_nan=True)
+    assert np.array_equal(prompt.sigma_m, before[1], equal_nan=True)
+    assert len(prompt.returns.pixel) == before[2] > len(gated.returns.pixel)

@@ -6,9 +6,10 @@ import pytest
 
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import ConfigError
-from depth_anything_ros.core.frames import DepthPrompt, Observation, PointSet, RangeKind, Sweep
+from depth_anything_ros.core.frames import DepthPrompt, Observation, PointSet, RangeKind, SparsePrompt, Sweep
 from depth_anything_ros.core.settings import replaced, walk
 from depth_anything_ros.core.transform import RigidTransform
+from depth_anything_ros.projection.conditioning import ConditioningConfig, condition
 from depth_anything_ros.projection.prompt import PromptConfig, build_prompt
 
 CAMERA = CameraModel(64, 48, 50, 50, 31.5, 23.5)
@@ -168,3 +169,35 @@ def test_a_real_kitti_frame_makes_a_prompt(kitti_frame, number):
     assert 14_000 < prompt.stats.count < 17_000
     assert total(prompt) == len(frame.sweep.points)
     assert np.nanmin(prompt.depth_m) > 2 and np.nanmax(prompt.depth_m) < 90
+
+
+def everything_listed(prompt):
+    """The returns of a prompt as its list says and as its images say, sorted by pixel."""
+    for returns in (prompt.returns, SparsePrompt(prompt.depth_m, prompt.sigma_m, prompt.camera).returns):
+        order = np.argsort(returns.pixel)
+        yield tuple(values[order].tolist() for values in returns)
+
+
+@pytest.mark.parametrize('camera', [CAMERA, PANORAMA], ids=lambda c: c.distortion_model)
+def test_the_list_of_returns_and_the_images_of_a_prompt_agree(camera):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(3000, 3)).astype(np.float32) * 5
+    low = DepthPrompt(rng.uniform(1, 9, (12, 16)).astype(np.float32), 0)
+    full = DepthPrompt(rng.uniform(1, 9, (camera.height, camera.width)).astype(np.float32), 0)
+    lidar, radar = sweep(points), sweep(points[:50], RangeKind.RADAR)
+    cases = [(), (lidar,), (radar,), (lidar, sweep(points + 0.1)), (lidar, radar)]
+    for sweeps in cases:
+        for maps in ((), (low,), (full,), (low, full)):
+            prompt = build_prompt(observation(*sweeps, maps=maps, camera=camera), CONFIG)
+            listed, imaged = everything_listed(prompt)
+            assert listed == imaged
+            assert prompt.stats.count == len(listed[0])
+            listed, imaged = everything_listed(condition(prompt, ConditioningConfig()).sparse)
+            assert listed == imaged
+
+
+def test_a_prompt_with_other_images_forgets_the_list_of_returns():
+    prompt = build_prompt(observation(sweep([[0, 0, 3], [1, 0, 5]])), CONFIG)
+    assert len(prompt.returns.pixel) == 2
+    fewer = dataclasses.replace(prompt, depth_m=np.where(prompt.depth_m < 4, prompt.depth_m, np.nan))
+    assert fewer.returns.depth_m.tolist() == [3]

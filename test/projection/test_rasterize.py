@@ -4,7 +4,7 @@ import pytest
 
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.errors import InvalidInput
-from depth_anything_ros.projection.rasterize import rasterize
+from depth_anything_ros.projection.rasterize import axes_of, rasterize, scatter_nearest
 
 PINHOLE = CameraModel(64, 48, 50, 50, 31.5, 23.5)
 PLUMB_BOB = CameraModel(640, 480, 500, 510, 320.5, 238, 'c', 'plumb_bob', (-0.28, 0.09, 0.001, -0.0005, -0.01))
@@ -110,3 +110,31 @@ def test_a_real_sweep_lands_on_the_image(kitti_frame, number):
     assert 15_000 < raster.count < 18_000
     depth, _ = slow_raster(points, frame.camera)
     assert np.array_equal(raster.depth_m, depth, equal_nan=True)
+
+
+@pytest.mark.parametrize('pixels', [1, 40, 3000])
+def test_contested_pixels_go_to_one_of_their_nearest_returns(pixels):
+    rng = np.random.default_rng(0)
+    pixel = rng.integers(0, pixels, 5000).astype(np.int32)
+    depth = rng.integers(1, 30, 5000).astype(np.float32)  # many are equally near
+    sigma, index = rng.random(5000).astype(np.float32), rng.permutation(5000)
+    raster = scatter_nearest(pixel, depth, sigma, index, 50, 60)
+    nearest = np.full(3000, np.inf, np.float32)
+    for place, value in zip(pixel, depth, strict=True):
+        nearest[place] = min(nearest[place], value)
+    assert len(np.unique(raster.pixel)) == raster.count == np.isfinite(nearest).sum()
+    assert raster.count + raster.rejected['behind a nearer return'] == 5000
+    assert np.array_equal(raster.pixel_depth_m, nearest[raster.pixel])
+    came_from = np.argsort(index)[raster.pixel_index]  # every list speaks of the same return
+    assert np.array_equal(pixel[came_from], raster.pixel)
+    assert np.array_equal(depth[came_from], raster.pixel_depth_m)
+    assert np.array_equal(sigma[came_from], raster.pixel_sigma_m)
+
+
+@pytest.mark.parametrize('count', [0, 1, 2, 1000])
+def test_points_become_axes_whatever_their_type_and_order(count):
+    points = np.random.default_rng(0).normal(size=(count, 3))
+    for given in (points.astype(np.float32), points, np.asfortranarray(points, np.float32), points[::-1][::-1]):
+        planes = axes_of(given)
+        assert planes.dtype == np.float32 and planes.shape == (3, count) and planes.flags.c_contiguous
+        assert np.array_equal(planes, points.T.astype(np.float32))
