@@ -46,6 +46,8 @@ EXTRAS = {
     'report': ['matplotlib', 'scipy'],
     'cloud': ['trimesh'],
     'mapping': ['open3d', 'libusb-package', 'scipy', 'trimesh'],
+    'grasping': ['scipy'],
+    'sim': ['mujoco', 'scipy', 'matplotlib'],
     'scenes': ['bpy', 'OpenEXR'],
     'ros': [f'{name}; {WHEELS}' for name in ROS],
     'test': ['pytest', 'ruff', 'setuptools', 'colcon-common-extensions'],
@@ -87,6 +89,7 @@ setup(
             f'{NAME} = {NAME}.cli.main:main',
             f'depth_node = {NAME}.cli.node:main',
             f'mapping_node = {NAME}.cli.mapping_node:main',
+            f'workspace_node = {NAME}.cli.workspace_node:main',
         ]
     },
 )

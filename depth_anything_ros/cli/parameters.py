@@ -6,7 +6,7 @@ from __future__ import annotations
 from depth_anything_ros.core.settings import walk
 
 HELP = "print a node's parameters as a Markdown table"
-NODES = ('depth_node', 'mapping_node')
+NODES = ('depth_node', 'mapping_node', 'workspace_node')
 
 
 def add_arguments(parser) -> None:
@@ -19,11 +19,13 @@ def run(args) -> int:
 
 
 def reference(node: str = NODES[0]) -> str:
-    """docs/parameters.md (of depth_node) or docs/mapping_parameters.md as it should read."""
+    """docs/parameters.md (of depth_node), mapping_parameters.md or workspace_parameters.md as it should read."""
     if node == NODES[0]:
         from depth_anything_ros.ros.depth_node_config import DepthNodeConfig as Config
-    else:
+    elif node == 'mapping_node':
         from depth_anything_ros.ros.mapping_node_config import MappingNodeConfig as Config
+    else:
+        from depth_anything_ros.ros.workspace_node_config import WorkspaceNodeConfig as Config
 
     command = 'depth_anything_ros parameters' + ('' if node == NODES[0] else f' {node}')
     lines = [

@@ -9,7 +9,7 @@ import pytest
 
 from depth_anything_ros.core.resources import resource
 
-FILES = ('depth.launch.py', 'mapping.launch.py', 'panorama.launch.py', 'replay.launch.py')
+FILES = ('depth.launch.py', 'mapping.launch.py', 'panorama.launch.py', 'replay.launch.py', 'workspace.launch.py')
 
 
 @pytest.fixture(params=FILES)
@@ -25,7 +25,7 @@ def test_a_launch_file_describes_itself_and_what_it_starts(tree):
 
 
 def test_a_node_is_named_by_its_package_and_an_executable_that_is_installed(tree, repository):
-    installed = {'depth_anything_ros', 'depth_node', 'mapping_node', 'rviz2'}
+    installed = {'depth_anything_ros', 'depth_node', 'mapping_node', 'workspace_node', 'rviz2'}
     setup_text = (repository / 'setup.py').read_text() if (repository / 'setup.py').is_file() else ''
     nodes = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == 'Node']
     assert nodes or 'depth.launch.py' in ast.unparse(tree)
