@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from depth_anything_ros.cli.model_argument import add_model_arguments, make_estimator
+from depth_anything_ros.cli.model_argument import add_model_arguments, engine_options, make_estimator
 from depth_anything_ros.cli.progress import note, progress_bar
 
 HELP = 'Play a recording through the real depth node, score what comes out, and write a report with pictures.'
@@ -80,7 +80,7 @@ def _replay(args, recording, played: Path, expected: set[int], rate: float, fold
             task = bar.add_task('answered', total=len(expected))
             collector = replay(
                 recording,
-                ReplayConfig(played, rate, args.model, args.engine),
+                ReplayConfig(played, rate, args.model, args.engine, engine_options(args)),
                 folder / f'replay_{attempt}',
                 expected,
                 lambda answered, bar=bar, task=task: bar.update(task, completed=answered),

@@ -7,12 +7,13 @@ import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from depth_anything_ros.core.calibration import Calibration
 from depth_anything_ros.core.errors import EngineError, RecordingError
 from depth_anything_ros.core.frames import RangeKind
+from depth_anything_ros.engines.options import EngineOptions
 from depth_anything_ros.evaluation.bag_reader import TRANSFORMS
 from depth_anything_ros.evaluation.recording import Recording
 from depth_anything_ros.ros.collector import Collector
@@ -38,6 +39,7 @@ class ReplayConfig:
     rate: float = 1.0
     model: str | None = None
     engine: str = 'auto'
+    options: EngineOptions = field(default_factory=EngineOptions)
 
 
 def replay(
@@ -110,6 +112,7 @@ def _node_command(recording: Recording, config: ReplayConfig, folder: Path) -> l
         calibration = folder / 'calibration.yaml'
         Calibration(transforms=tuple(recording.statics.values())).save(calibration)
     parameters = node_parameters(recording, config.model, config.engine, calibration)
+    parameters |= {f'engine_options.{name}': value for name, value in vars(config.options).items()}
     remaps = {
         'image': recording.topics.image.removesuffix('/compressed'),
         'camera_info': recording.topics.camera_info,
