@@ -42,6 +42,8 @@ class OnnxEngine(Engine):
         settings = onnxruntime.SessionOptions()
         # idle threads that spin for the next frame would take the cores from everything else on the robot
         settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        # shares of work that shrink: a core that was held up leaves the rest to the others
+        settings.add_session_config_entry('session.dynamic_block_base', '4')
         settings.log_severity_level = 3  # errors; a provider that falls back is told below, in one line
         try:
             self._session = onnxruntime.InferenceSession(

@@ -7,12 +7,15 @@ gives depth itself: eight bits of it would be steps of half a percent.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from depth_anything_ros.engines.torch_attention import ProductAttention
 
 PRODUCTS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 CPU_INFO = Path('/proc/cpuinfo')
@@ -40,11 +43,21 @@ class Precision:
                     module.to(dtype)
         return network
 
-    def computing(self):
-        """The context to run the network in."""
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """To run the network in."""
         dtype = DTYPES.get(self.name)
+        torch.backends.cudnn.allow_tf32 = False  # else convolutions of geometry on a GPU lose 13 bits
+        if dtype is None:
+            yield
+            return
         # a graph of CUDA must not hold on to casts of weights that autocast keeps for one context
-        return nullcontext() if dtype is None else torch.autocast(self.device, dtype, cache_enabled=False)
+        with torch.autocast(self.device, dtype, cache_enabled=False):
+            if self.device != 'cpu':
+                yield
+                return
+            with ProductAttention():
+                yield
 
 
 def choose_precision(wanted: str, device: str) -> Precision:

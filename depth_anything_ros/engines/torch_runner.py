@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from depth_anything_ros.engines.torch_graphs import CudaGraph, ShapeCache
+from depth_anything_ros.engines.torch_linear import pack_linear_layers
 from depth_anything_ros.engines.torch_precision import Precision
 
 EAGER, COMPILED, GRAPHED = 'eager', 'compiled', 'CUDA graph'
@@ -28,6 +29,8 @@ class Runner:
         network = network.requires_grad_(False)  # what is frozen can be laid out for good
         self._eager = precision.prepare(network).to(precision.device, memory_format=torch.channels_last)
         self._compiled = _compiled(self._eager, precision.device) if compiled else None
+        if precision.device == 'cpu' and not compiled:
+            pack_linear_layers(self._eager)
         self._graphs = ShapeCache(self._captured) if graphed and precision.device == 'cuda' else None
         self.note: str | None = None
 

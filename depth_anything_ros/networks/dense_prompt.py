@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from depth_anything_ros.networks.device_constant import device_constant
 from depth_anything_ros.networks.nearest_return import nearest_returns
+from depth_anything_ros.networks.single_precision import single_precision
 
 PULLS = 5  # scales of the search for the nearest return; sides of the map are multiples of 2 ** PULLS cells
 DEPTH_RANGE_M = (1e-2, 1e4)
@@ -35,6 +37,7 @@ class DensePrompt(NamedTuple):
     far_m: Tensor
 
 
+@single_precision
 def dense_prompt(depth_m: Tensor, camera: Tensor, size: tuple[int, int]) -> DensePrompt:
     """depth_m (B, H, W), metres, <= 0 or NaN where there is no return; camera (B, 4); size: (h, w) of the map, cells.
 
@@ -64,8 +67,8 @@ def _cells(depth_m: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tens
     mask = depth_m > 0  # false for NaN too
     known = torch.where(mask, depth_m, torch.ones_like(depth_m)).clamp(*DEPTH_RANGE_M)[:, None]
     mask = mask.to(depth_m.dtype)[:, None]
-    rows, row_places = (torch.from_numpy(a).to(depth_m) for a in _assignment(height, size[0]))
-    columns, column_places = (torch.from_numpy(a).to(depth_m).T for a in _assignment(width, size[1]))
+    rows, row_places = _assignment_of(height, size[0], depth_m)
+    columns, column_places = (places.T for places in _assignment_of(width, size[1], depth_m))
     # a cell's sums as matrix products: a scatter is slow on some runtimes and missing on others
     by_row = torch.matmul(rows, torch.cat([mask, mask * known], dim=1))
     count, total = torch.matmul(by_row, columns).split(1, dim=1)
@@ -73,6 +76,13 @@ def _cells(depth_m: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tens
     column_total = torch.matmul(by_row[:, :1], column_places)
     divisor = count.clamp_min(1)
     return total / divisor, row_total / divisor, column_total / divisor, (count > 0).to(depth_m.dtype)
+
+
+def _assignment_of(pixels: int, cells: int, like: Tensor) -> list[Tensor]:
+    return [
+        device_constant(('cells', pixels, cells, i), lambda i=i: torch.from_numpy(_assignment(pixels, cells)[i]), like)
+        for i in range(2)
+    ]
 
 
 @lru_cache(maxsize=8)

@@ -14,6 +14,7 @@ from transformers import DepthAnythingForDepthEstimation
 from depth_anything_ros.core.errors import CheckpointError
 from depth_anything_ros.networks.dinov2 import PATCH_PX, TRAINED_PX, with_official_positions
 from depth_anything_ros.networks.dpt_config import DptConfig, huggingface_dpt_state, official_dpt_state
+from depth_anything_ros.networks.dpt_fusion import with_early_projection
 from depth_anything_ros.networks.pixels import as_pixels, imagenet_normalised
 from depth_anything_ros.networks.resize import lower_bound
 
@@ -58,15 +59,17 @@ class DepthAnythingNet(nn.Module):
         self.config = config = config or DepthAnythingConfig()
         kind = 'relative' if config.max_depth_m is None else 'metric'
         settings = TransformersConfig(depth_estimation_type=kind, **config.transformers_settings())
-        self.network = DepthAnythingForDepthEstimation(settings)
+        self.network = with_early_projection(DepthAnythingForDepthEstimation(settings))
         self.network.head.max_depth = config.max_depth_m or 1  # transformers' settings take whole metres only
         with_official_positions(self.network.backbone)
 
     def forward(self, image: Tensor, depth_m: Tensor, sigma_m: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
         pixels = imagenet_normalised(lower_bound(as_pixels(image, PATCH_PX), self.config.side_px, PATCH_PX))
-        depth = self.predict(pixels)[:, None]
-        # V1's own script maps pixel middles onto each other, V2's the corners
-        depth = F.interpolate(depth, image.shape[1:3], mode='bilinear', align_corners=self.config.version == 2)[:, 0]
+        depth = self.predict(pixels)
+        if depth.shape[1:] != image.shape[1:3]:
+            # V1's own script maps pixel middles onto each other, V2's the corners
+            corners = self.config.version == 2
+            depth = F.interpolate(depth[:, None], image.shape[1:3], mode='bilinear', align_corners=corners)[:, 0]
         return depth, depth.new_zeros(depth.shape)
 
     def predict(self, pixels: Tensor) -> Tensor:

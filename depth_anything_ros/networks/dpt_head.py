@@ -91,7 +91,8 @@ class Fusion(nn.Module):
 
     def forward(self, coarser: Tensor, finer: Tensor | None, size: tuple[int, int]) -> Tensor:
         x = coarser if finer is None else coarser + self.resConfUnit1(finer)
-        return self.out_conv(_resized(self.resConfUnit2(x), size))
+        # the 1x1 convolution before the interpolation: the same, as its weights sum to one, on a quarter of the pixels
+        return _resized(self.out_conv(self.resConfUnit2(x)), size)
 
 
 class ResidualUnit(nn.Module):

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from depth_anything_ros.networks.device_constant import device_constant
+
 FAR_CELLS = 1e4  # where a scale has no return at all
 JUMPS = (8, 4, 2, 1)  # cells of the coarsest scale
 
@@ -75,11 +77,11 @@ def _pulled(returns: Returns) -> Returns:
 def _around(returns: Returns, jump: int) -> Returns:
     """(B, 9, h, w): the returns of the cells `jump` away in all directions, and the cell's own."""
     # a convolution that picks: one operation where slices would be dozens
-    pick = torch.eye(9).reshape(9, 1, 3, 3).to(returns.value)
+    pick = device_constant('pick', lambda: torch.eye(9).reshape(9, 1, 3, 3).repeat(3, 1, 1, 1), returns.value)
     beyond = (jump,) * 4
     places = F.pad(torch.cat([returns.row, returns.column], dim=1), beyond, value=FAR_CELLS)
     places = torch.cat([places, F.pad(returns.value, beyond)], dim=1)
-    return Returns(*F.conv2d(places, pick.repeat(3, 1, 1, 1), dilation=jump, groups=3).split(9, dim=1))
+    return Returns(*F.conv2d(places, pick, dilation=jump, groups=3).split(9, dim=1))
 
 
 def _nearest(candidates: list[Returns]) -> Returns:

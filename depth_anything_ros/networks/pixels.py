@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from depth_anything_ros.core.errors import InvalidInput
+from depth_anything_ros.networks.device_constant import device_constant
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -27,5 +29,8 @@ def as_pixels(image: Tensor, patch_px: int) -> Tensor:
 
 def imagenet_normalised(pixels: Tensor) -> Tensor:
     """(B, 3, H, W) in [0, 1] -> zero mean, unit deviation over ImageNet."""
-    mean, std = (pixels.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (
+        device_constant(values, lambda values=values: torch.tensor(values)[:, None, None], pixels)
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
+    )
     return (pixels - mean) / std

@@ -15,6 +15,7 @@ from depth_anything_ros.core.errors import CheckpointError
 from depth_anything_ros.networks.dense_prompt import PULLS, DensePrompt, dense_prompt
 from depth_anything_ros.networks.dinov2 import PATCH_PX, with_official_positions
 from depth_anything_ros.networks.dpt_config import DptConfig, huggingface_dpt_state, official_dpt_state
+from depth_anything_ros.networks.dpt_fusion import with_early_projection
 from depth_anything_ros.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, as_pixels, imagenet_normalised
 from depth_anything_ros.networks.resize import longest_side
 
@@ -54,7 +55,7 @@ class PromptDepthAnythingNet(nn.Module):
         super().__init__()
         self.config = config = config or PromptDepthAnythingConfig()
         settings = TransformersConfig(depth_estimation_type='metric', max_depth=1, **config.transformers_settings())
-        self.network = PromptDepthAnythingForDepthEstimation(settings)
+        self.network = with_early_projection(PromptDepthAnythingForDepthEstimation(settings))
         with_official_positions(self.network.backbone)
 
     def forward(self, image: Tensor, depth_m: Tensor, sigma_m: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:

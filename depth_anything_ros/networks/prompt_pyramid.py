@@ -18,7 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from depth_anything_ros.networks.device_constant import device_constant
 from depth_anything_ros.networks.nearest_return import nearest_returns
+from depth_anything_ros.networks.single_precision import single_precision
 
 FINEST_STRIDE = 4
 UNKNOWN_SIGMA = 0.02  # of the depth: a return without sigma is taken for an ordinary LiDAR's or ToF camera's
@@ -64,8 +66,9 @@ class PromptPyramid(NamedTuple):
     weight: Tensor
 
 
+@single_precision
 def build_pyramid(depth_m: Tensor, sigma_m: Tensor, default_log_depth: Tensor, scales: int) -> PromptPyramid:
-    """Pyramid of a sparse prompt; keep it out of autocast, its sums need single precision.
+    """Pyramid of a sparse prompt; computed in single precision, also under autocast.
 
     depth_m, sigma_m: (B, 1, H, W), metres, <= 0 or NaN where empty (sigma: unknown), H and W divisible by the coarsest
     stride; default_log_depth (B, 1, 1, 1): the centre of a frame without any return.
@@ -161,11 +164,13 @@ _WINDOWS = {reach: _window_kernel(reach) for reach in (1, *WIDER)}
 
 
 def _pulled(cells: Tensor, kernel: Tensor) -> Tensor:
-    return F.conv2d(cells, kernel.to(cells), stride=kernel.shape[-1])
+    own = device_constant(('pull', *kernel.shape), lambda: kernel, cells)
+    return F.conv2d(cells, own, stride=kernel.shape[-1])
 
 
 def _window(cells: Tensor, reach: int) -> Tensor:
-    return F.conv2d(cells, _WINDOWS[reach].to(cells), padding=reach, dilation=reach)
+    kernel = device_constant(('window', reach), lambda: _WINDOWS[reach], cells)
+    return F.conv2d(cells, kernel, padding=reach, dilation=reach)
 
 
 def _widened(cells: Tensor) -> list[Tensor]:

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from depth_anything_ros.core.errors import InvalidInput
+from depth_anything_ros.networks.device_constant import device_constant
+from depth_anything_ros.networks.single_precision import single_precision
 
 
 def lower_bound(pixels: Tensor, side_px: int, multiple: int) -> Tensor:
@@ -37,16 +39,19 @@ def stretched(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 def cubic(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """As cv2.INTER_CUBIC of floats does it: a = -0.75, edges repeated, overshoot kept."""
+    if pixels.shape[-2:] == tuple(size):
+        return pixels
     return F.interpolate(pixels, size, mode='bicubic', align_corners=False)
 
 
+@single_precision
 def area(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """As cv2.INTER_AREA does it where no side grows: the mean over the pixels, and parts of pixels, below each."""
     height, width = pixels.shape[-2:]
     if size[0] < height:
-        pixels = torch.matmul(torch.from_numpy(_shares(height, size[0])).to(pixels), pixels)
+        pixels = torch.matmul(_shares_of(height, size[0], pixels), pixels)
     if size[1] < width:
-        pixels = torch.matmul(pixels, torch.from_numpy(_shares(width, size[1])).to(pixels).T)
+        pixels = torch.matmul(pixels, _shares_of(width, size[1], pixels).T)
     return pixels
 
 
@@ -87,6 +92,10 @@ def _at_least_one_patch(size: tuple[int, int], height: int, width: int, multiple
             f' which becomes {size[1]}x{size[0]}'
         )
     return size
+
+
+def _shares_of(before: int, after: int, like: Tensor) -> Tensor:
+    return device_constant(('shares', before, after), lambda: torch.from_numpy(_shares(before, after)), like)
 
 
 @lru_cache(maxsize=8)

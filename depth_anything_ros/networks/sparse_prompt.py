@@ -19,7 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from depth_anything_ros.networks.efficientnet_lite import WIDTHS, EfficientNetLite
+from depth_anything_ros.networks.neighbourhood import CENTRE, NEIGHBOURS, channel_sums, picked
 from depth_anything_ros.networks.prompt_pyramid import PromptLevel, PromptPyramid, build_pyramid
+from depth_anything_ros.networks.single_precision import single_precision
 
 CANONICAL_DEPTH_PER_FOCAL_PX = 0.006  # 3 m at f = 500 px: the middle of a room
 GREY, CONTRAST = 118.0, 60.0  # mean and spread of ordinary images, 0 to 255
@@ -27,8 +29,6 @@ LOG_WIDTH_START = -2.5
 LOG_WIDTH_RANGE = (-8.0, 1.0)
 PROMPT_FEATURES = len(PromptLevel._fields)
 STATE_FEATURES, FINE_STATE_FEATURES = 4, 2
-NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
-CENTRE = NEIGHBOURS.index((0, 0))
 TAPS = 16  # upsampling by 2: four taps for each of four pixels
 # residual, trust in a cell, propagation, upsampling, trust in a return, log width
 HEADS = (1, 1, len(NEIGHBOURS), TAPS, 1, 1)
@@ -224,38 +224,31 @@ class Refinement(nn.Module):
         return _propagated(estimate, propagation, steps), upsampling, trust, log_width
 
 
+@single_precision
 def _propagated(estimate: Tensor, logits: Tensor, steps: int) -> Tensor:
     """Spatial propagation (CSPN, Cheng et al. 2018) with non-negative weights that sum to one."""
-    weights = _shares(logits)
+    weights = _weights(logits)
+    weights = weights / channel_sums(weights, 1)
     for _ in range(steps):
-        estimate = (_neighbourhood(estimate) * weights).sum(1, keepdim=True)
+        estimate = channel_sums(picked(estimate, range(len(NEIGHBOURS))) * weights, 1)
     return estimate
 
 
-def _shares(logits: Tensor) -> Tensor:
-    """Softmax over channels; bounded logits need no maximum taken off, which exported graphs are slow at."""
-    weights = logits.clamp(-15, 15).exp()
-    return weights / weights.sum(1, keepdim=True)
-
-
-def _neighbourhood(x: Tensor) -> Tensor:
-    """(B, 1, h, w) -> (B, 9, h, w): every cell's 3x3 neighbourhood in the order of NEIGHBOURS, edges repeated."""
-    height, width = x.shape[-2:]
-    padded = F.pad(x, (1, 1, 1, 1), mode='replicate')
-    return torch.cat([padded[:, :, 1 + r : 1 + r + height, 1 + c : 1 + c + width] for r, c in NEIGHBOURS], dim=1)
-
-
+@single_precision
 def _upsampled(estimate: Tensor, logits: Tensor) -> Tensor:
     """Factor 2: each pixel is a convex combination of the four cells that bilinear interpolation would use.
 
     After RAFT (Teed & Deng 2020), with the taps of the pixel's own quadrant only. logits: (B, 4 taps x 4 quadrants,
     h, w).
     """
-    batch, _, height, width = logits.shape
-    cells = _neighbourhood(estimate)
-    taps = torch.cat([cells[:, i : i + 1] for i in _QUADRANT_TAPS], dim=1).reshape(batch, 4, 4, height, width)
-    weights = logits.clamp(-15, 15).exp().reshape(batch, 4, 4, height, width)
-    return F.pixel_shuffle((weights * taps).sum(1) / weights.sum(1), 2)
+    weights = _weights(logits)
+    taps = picked(estimate, _QUADRANT_TAPS)
+    return F.pixel_shuffle(channel_sums(weights * taps, 4) / channel_sums(weights, 4), 2)
+
+
+def _weights(logits: Tensor) -> Tensor:
+    """What a softmax would divide by its sum; bounded logits need no maximum taken off, which graphs are slow at."""
+    return logits.clamp(-15, 15).exp()
 
 
 def _quadrant_taps() -> list[int]:
