@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2, PointField
 
@@ -34,6 +34,7 @@ from depth_anything_ros.ros.environment import prepare_middleware
 from depth_anything_ros.ros.health import Health
 from depth_anything_ros.ros.observer import Observer
 from depth_anything_ros.ros.outputs import TOPICS, Outputs
+from depth_anything_ros.ros.spinning import interruptible_node
 from depth_anything_ros.ros.sync import Bundle, Stamped
 from depth_anything_ros.ros.transforms import TransformSource
 
@@ -197,15 +198,12 @@ def _wait_for_listeners(outputs: Outputs, executor) -> None:
 
 def _listen() -> None:
     """The other process: takes every output as a best-effort subscriber would, without reading it."""
-    prepare_middleware()
-    rclpy.init()
-    node = rclpy.create_node('overhead_listener')
-    for name, (message_type, topic) in TOPICS.items():
-        if name not in ON_DEMAND:
-            full = topic.replace('~', f'/{NODE}')
-            node.create_subscription(message_type, full, lambda _: None, qos_profile_sensor_data, raw=True)
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-        rclpy.spin(node)
+    with interruptible_node('overhead_listener') as (node, stop):  # rclpy.spin() now and then outlives its SIGTERM
+        for name, (message_type, topic) in TOPICS.items():
+            if name not in ON_DEMAND:
+                full = topic.replace('~', f'/{NODE}')
+                node.create_subscription(message_type, full, lambda _: None, qos_profile_sensor_data, raw=True)
+        stop.wait()
 
 
 if __name__ == '__main__':

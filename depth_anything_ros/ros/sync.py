@@ -27,7 +27,7 @@ NO_SWEEP = 'no sweep near the image'
 
 IMAGES_KEPT = 8  # waiting for camera_info, a sweep or tf; more would be latency, not patience
 INFOS_KEPT = 64
-SILENT_NS = 10**9  # a source that said nothing for this long isn't waited for
+SILENT_NS = 10**9  # a source that said nothing for this long while images came isn't waited for
 SWEEP_SPARE_NS = 10**9  # sweeps are kept this much longer than the window, for images that wait
 
 
@@ -124,6 +124,7 @@ class FrameSync:
         self._sources = {name: _Source() for name in sources}
         self._newest: dict[str, int] = {}  # topic -> newest stamp since the last jump
         self._info_seen = False
+        self._images_ns: deque[int] = deque(maxlen=2)  # when the last image came, and the one before
         self._events: list[Callable[[], None]] = []
 
     def push_image(self, stamp_ns: int, message: Any, now_ns: int) -> None:
@@ -136,6 +137,7 @@ class FrameSync:
                 frame = _Waiting(stamp_ns, now_ns, message, paired=not self._needs_info)
                 self._pair(frame)
                 self._waiting.append(frame)
+                self._images_ns.append(now_ns)
                 for source in self._sources.values():
                     source.heard_ns = now_ns if source.heard_ns is None else source.heard_ns
                 if len(self._waiting) > IMAGES_KEPT:
@@ -207,7 +209,7 @@ class FrameSync:
                 if waited_s >= config.camera_info_wait_s:
                     self._waiting.remove(frame)
                     self._give_up(frame)
-            elif waited_s >= config.wait_for_sweep_s or not self._sweep_expected(frame, now_ns):
+            elif waited_s >= config.wait_for_sweep_s or not self._sweep_expected(frame):
                 bundle = self._bundle(frame)
                 if ready is None or waited_s >= ready_wait_s or ready(bundle):
                     while self._waiting[0] is not frame:
@@ -217,10 +219,11 @@ class FrameSync:
                     return bundle
         return None
 
-    def _sweep_expected(self, frame: _Waiting, now_ns: int) -> bool:
+    def _sweep_expected(self, frame: _Waiting) -> bool:
         """Whether a sweep of some source is yet to come that would be nearer to the image than those at hand."""
         for source in self._sources.values():
-            if source.heard_ns is not None and now_ns - source.heard_ns > SILENT_NS:
+            # silent in the face of an earlier image: after a pause of all, sweeps come as much as images do
+            if source.heard_ns is not None and self._images_ns and self._images_ns[0] - source.heard_ns > SILENT_NS:
                 continue
             if not source.sweeps:
                 return True
@@ -281,6 +284,7 @@ class FrameSync:
         self._waiting.clear()
         self._infos.clear()
         self._newest.clear()
+        self._images_ns.clear()
         for source in self._sources.values():
             source.heard_ns = None
             source.sweeps.clear()

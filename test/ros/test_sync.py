@@ -206,6 +206,17 @@ def test_a_source_that_fell_silent_is_not_waited_for():
     assert case.sync.take(1100 * MS) is not None
 
 
+def test_a_source_is_waited_for_after_a_pause_of_the_camera_too():
+    case = Recorder(['lidar'])
+    case.sync.push_sweep('lidar', 0, 'last', 0)
+    case.pair(0)
+    case.sync.take(0)
+    case.pair(3 * SECOND)
+    assert case.sync.take(3 * SECOND) is None, 'both were silent: its sweep may be on its way'
+    case.sync.push_sweep('lidar', 3 * SECOND, 'next', 3 * SECOND)
+    assert case.sync.take(3 * SECOND).sweeps['lidar']
+
+
 def test_sweeps_of_another_clock_are_told_with_their_distance():
     case = Recorder(['lidar', 'radar'], sweep_window_s=0.1)
     case.sync.push_sweep('lidar', 37 * SECOND, 'sweep', SECOND)
