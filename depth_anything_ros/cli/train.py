@@ -23,6 +23,9 @@ def add_arguments(parser) -> None:
     parser.add_argument('--validation-shards', metavar='DIR', nargs='+', help='folders of shards to evaluate on')
     parser.add_argument('--rgbd', metavar='DIR', help='folder of *_color.jpg + *_depth_mm.png to train on')
     parser.add_argument('--steps', type=int, help='length of the run, if not as configured')
+    parser.add_argument(
+        '--start-from', metavar='FILE', help='weights of this network, or of a smaller one, that a new run begins with'
+    )
 
 
 def run(args) -> int:
@@ -36,7 +39,7 @@ def run(args) -> int:
         raise MissingExtra(error.name, 'train', 'training') from error
 
     data = {'shards': args.shards, 'validation_shards': args.validation_shards, 'rgbd': args.rgbd}
-    own = {'output': args.output, 'steps': args.steps}
+    own = {'output': args.output, 'steps': args.steps, 'start_from': args.start_from}
     config = read_config(args.config, _given(own) | ({'data': _given(data)} if _given(data) else {}))
     bar = progress_bar('steps')
     task = bar.add_task('training', total=config.steps)

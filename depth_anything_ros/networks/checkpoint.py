@@ -35,6 +35,15 @@ def load_weights(network: nn.Module, path: str | Path):
     fill(network, read_state(path), Path(path))
 
 
+def grow_from(network: nn.Module, path: str | Path):
+    """Fill `network` from a file of a smaller network of the same kind; what it has besides stays as it is.
+
+    Raises CheckpointError: missing or corrupt file, keys that the network lacks, shapes that differ.
+    """
+    state = read_state(Path(path))
+    fill(network, network.state_dict() | state, Path(path))
+
+
 def fill(network: nn.Module, state: dict[str, Tensor], path: Path):
     """Fill `network` with the tensors of `state`, which is emptied; `path` is where they come from.
 

@@ -19,14 +19,16 @@ NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
 CENTRE = NEIGHBOURS.index((0, 0))
 
 
-def picked(x: Tensor, neighbours: Sequence[int]) -> Tensor:
-    """(B, 1, h, w) -> (B, len(neighbours), h, w): what lies where NEIGHBOURS says around every cell, edges repeated."""
+def picked(x: Tensor, neighbours: Sequence[int], reach: int = 1) -> Tensor:
+    """(B, 1, h, w) -> (B, len(neighbours), h, w): what lies where NEIGHBOURS says around every cell, `reach` cells
+    away, edges repeated.
+    """
 
     def kernel() -> Tensor:
         return torch.eye(len(NEIGHBOURS))[list(neighbours)].reshape(-1, 1, 3, 3)
 
-    padded = F.pad(x, (1, 1, 1, 1), mode='replicate')
-    return F.conv2d(padded, device_constant(('picked', *neighbours), kernel, x))
+    padded = F.pad(x, (reach, reach, reach, reach), mode='replicate')
+    return F.conv2d(padded, device_constant(('picked', *neighbours), kernel, x), dilation=reach)
 
 
 def channel_sums(x: Tensor, groups: int) -> Tensor:

@@ -32,25 +32,29 @@ STATE_FEATURES, FINE_STATE_FEATURES = 4, 2
 TAPS = 16  # upsampling by 2: four taps for each of four pixels
 # residual, trust in a cell, propagation, upsampling, trust in a return, log width
 HEADS = (1, 1, len(NEIGHBOURS), TAPS, 1, 1)
+KEEP = [5.0 if i == CENTRE else 0.0 for i in range(len(NEIGHBOURS))]  # logits of a propagation that hardly does
 
 
 @dataclass(frozen=True)
 class SparsePromptConfig:
     """Size of the network. channels: at strides 2, 4, 8, 16, 32; blocks: residual blocks at strides 4, 8, 16, 32.
 
-    pretrained: with the frozen features of EfficientNet-Lite0 besides its own.
+    propagation_steps: of spatial propagation at stride 2; propagation_reaches: of one step each at every coarser
+    scale but the coarsest, in cells; pretrained: with the frozen features of EfficientNet-Lite0 besides its own.
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 192)
     blocks: tuple[int, ...] = (0, 1, 2, 1)
     fine_channels: int = 16
     propagation_steps: int = 2
+    propagation_reaches: tuple[int, ...] = ()
     pretrained: bool = False
 
     def __post_init__(self):
         # a card's YAML brings lists
         object.__setattr__(self, 'channels', tuple(self.channels))
         object.__setattr__(self, 'blocks', tuple(self.blocks))
+        object.__setattr__(self, 'propagation_reaches', tuple(self.propagation_reaches))
 
 
 class SparsePromptNet(nn.Module):
@@ -83,7 +87,8 @@ class SparsePromptNet(nn.Module):
         self.surroundings = nn.Conv2d(3, widths[1], 1)
         self.context = nn.Conv2d(widths[-1], widths[-1], 1)
         self.decoders = nn.ModuleList(
-            Decoder(width, coarser) for width, coarser in zip(widths, [*widths[1:], None], strict=True)
+            Decoder(width, coarser, config.propagation_reaches if coarser else ())
+            for width, coarser in zip(widths, [*widths[1:], None], strict=True)
         )
         self.refinement = Refinement(config.fine_channels, stem, widths[0])
         self._initialise()
@@ -103,10 +108,12 @@ class SparsePromptNet(nn.Module):
                 if module.upsampling is not None:
                     nn.init.zeros_(module.upsampling.weight)
                     _set_bias(module.upsampling, _bilinear_logits())
+                if module.propagation is not None:
+                    nn.init.zeros_(module.propagation.weight)
+                    _set_bias(module.propagation, KEEP * len(module.reaches))
         nn.init.zeros_(self.context.weight)
         nn.init.zeros_(self.refinement.heads.weight)
-        keep = [5.0 if i == CENTRE else 0.0 for i in range(len(NEIGHBOURS))]
-        _set_bias(self.refinement.heads, [0.0, 0.0, *keep, *_bilinear_logits(), 2.0, LOG_WIDTH_START])
+        _set_bias(self.refinement.heads, [0.0, 0.0, *KEEP, *_bilinear_logits(), 2.0, LOG_WIDTH_START])
 
     def forward(self, image: Tensor, depth_m: Tensor, sigma_m: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
         pyramid = self.pyramid(depth_m, sigma_m, camera)
@@ -169,15 +176,19 @@ class ResidualBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """One scale: the coarser estimate, drawn to this scale's fill and returns, and a learned residual."""
+    """One scale: the coarser estimate, drawn to this scale's fill and returns, a learned residual, and propagation
+    from cells of the same surface, one step for each of `reaches`.
+    """
 
-    def __init__(self, width: int, coarser_width: int | None):
+    def __init__(self, width: int, coarser_width: int | None, reaches: tuple[int, ...] = ()):
         super().__init__()
+        self.reaches = reaches
         self.lateral = nn.Conv2d(coarser_width or width, width, 1)
         self.upsampling = nn.Conv2d(coarser_width, TAPS, 1) if coarser_width else None
         self.state = nn.Conv2d(STATE_FEATURES, width, 3, padding=1)
         self.block = ResidualBlock(width)
         self.head = nn.Conv2d(width, 4, 3, padding=1)
+        self.propagation = nn.Conv2d(width, len(NEIGHBOURS) * len(reaches), 1) if reaches else None
 
     def forward(self, skip: Tensor, coarser: Tensor, estimate: Tensor, level: PromptLevel) -> tuple[Tensor, Tensor]:
         if self.upsampling is not None:
@@ -192,7 +203,12 @@ class Decoder(nn.Module):
         estimate = estimate + torch.sigmoid(adopt) * (level.fill - estimate)
         estimate = estimate + torch.sigmoid(copy) * (level.nearest - estimate)
         estimate = estimate + 0.5 * torch.sigmoid(trust) * (level.mean - estimate) * level.mask
-        return estimate + residual, x
+        estimate = estimate + residual
+        if self.propagation is not None:
+            logits = self.propagation(x).to(estimate.dtype).split(len(NEIGHBOURS), dim=1)
+            for reach, own in zip(self.reaches, logits, strict=True):
+                estimate = _propagated(estimate, own, 1, reach)
+        return estimate, x
 
 
 class Refinement(nn.Module):
@@ -225,12 +241,12 @@ class Refinement(nn.Module):
 
 
 @single_precision
-def _propagated(estimate: Tensor, logits: Tensor, steps: int) -> Tensor:
-    """Spatial propagation (CSPN, Cheng et al. 2018) with non-negative weights that sum to one."""
+def _propagated(estimate: Tensor, logits: Tensor, steps: int, reach: int = 1) -> Tensor:
+    """Spatial propagation (CSPN, Cheng et al. 2018): weights not negative that sum to one, from cells `reach` away."""
     weights = _weights(logits)
     weights = weights / channel_sums(weights, 1)
     for _ in range(steps):
-        estimate = channel_sums(picked(estimate, range(len(NEIGHBOURS))) * weights, 1)
+        estimate = channel_sums(picked(estimate, range(len(NEIGHBOURS)), reach) * weights, 1)
     return estimate
 
 

@@ -80,6 +80,7 @@ class TrainingConfig:
     """One training run."""
 
     output: str = setting('', 'folder of checkpoints, curves and metrics')
+    start_from: str = setting('', 'weights (.safetensors) that a new run begins with; empty: none')
     data: DataConfig = field(default_factory=DataConfig)
     network: SparsePromptConfig = field(default_factory=SparsePromptConfig)
     losses: LossWeights = field(default_factory=LossWeights)

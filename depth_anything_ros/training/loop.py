@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from depth_anything_ros.core.errors import CheckpointError
-from depth_anything_ros.networks.checkpoint import save_weights
+from depth_anything_ros.networks.checkpoint import grow_from, save_weights
 from depth_anything_ros.networks.efficientnet_lite import load_imagenet
 from depth_anything_ros.networks.sparse_prompt import SparsePromptNet
 from depth_anything_ros.training import losses
@@ -50,6 +50,8 @@ def train(config: TrainingConfig, report: Callable[[int, dict[str, float]], None
     network = SparsePromptNet(config.network).to(device, memory_format=torch.channels_last)
     if network.pretrained is not None:
         load_imagenet(network.pretrained)
+    if config.start_from and not (output / LAST).exists():
+        grow_from(network, config.start_from)
     averaged = SparsePromptNet(config.network).to(device, memory_format=torch.channels_last).requires_grad_(False)
     averaged.load_state_dict(network.state_dict())
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -16,6 +16,8 @@ from depth_anything_ros.projection.prompt import PromptConfig
 
 USUAL = PromptConfig()
 MAPS = ('grid', 'dense')  # kinds whose returns come as a depth image, of a ToF camera
+PRISTINE = 0.3  # share of the prompts without any fault: exact sensors, and benchmarks that prompt with their truth
+CLEAR = 0.3  # chance of no return from which on a surface is taken for glass or polished metal
 UPRIGHT_SLOPE = 0.002  # of depth from one row to the next
 FEW_UPRIGHT_PX = 100
 
@@ -99,6 +101,8 @@ def simulate(rng: np.random.Generator, frame: Frame, shares: SensorShares, kind:
         return SimulatedPrompt(*_radar(rng, frame), kind)
     faults = _draw_faults(rng, kind)
     seen_m = _displaced(rng, frame.depth_m, faults)
+    if frame.dropout is not None and rng.random() < 0.6:
+        seen_m = _through_glass(rng, seen_m, frame.dropout)
     if kind == 'grid':
         depth_m = _grid(rng, seen_m)
     else:
@@ -119,7 +123,10 @@ def _usual_sigma(depth_m: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _draw_faults(rng, kind: str) -> Faults:
-    clean = rng.random() < 0.5
+    claimed, usual = float(np.exp(rng.normal(0, 0.4))), rng.random() < 0.75
+    if rng.random() < PRISTINE:
+        return Faults(0.0, 0.0, 0.0, 0.0, claimed=claimed, usual=usual)
+    clean = rng.random() < 0.3
     blurred = kind in MAPS
     worst = {'grid': 0.03, 'dense': 0.02}.get(kind, 0.015)
     return Faults(
@@ -129,8 +136,8 @@ def _draw_faults(rng, kind: str) -> Faults:
         strays=0.0 if clean else float(rng.choice([0, rng.uniform(0, 0.03)])),
         shift_px=(0, 0) if rng.random() < 0.6 else tuple(int(s) for s in rng.integers(-2, 3, 2)),
         see_through_px=int(rng.integers(1, 9)) if kind in ('lidar', 'points') and rng.random() < 0.3 else 0,
-        claimed=float(np.exp(rng.normal(0, 0.4))),
-        usual=rng.random() < 0.75,
+        claimed=claimed,
+        usual=usual,
         bias=float(np.exp(rng.uniform(np.log(0.002), np.log(0.03)))) if blurred and rng.random() < 0.6 else 0.0,
     )
 
@@ -151,6 +158,23 @@ def _displaced(rng, depth_m: np.ndarray, faults: Faults) -> np.ndarray:
         through = (behind > 1.1 * seen) & (rng.random(seen.shape) < 0.4)
         seen = np.where(through, behind, seen)
     return seen
+
+
+def _through_glass(rng, depth_m: np.ndarray, dropout: np.ndarray) -> np.ndarray:
+    """Some pulses on glass, or on metal that mirrors, come back from what lies behind or around it: the depth of the
+    nearest pixel beside that surface, where that is farther.
+    """
+    clear = dropout > CLEAR
+    beside = ~clear & np.isfinite(depth_m)
+    if not clear.any() or not beside.any():
+        return depth_m
+    _, label = cv2.distanceTransformWithLabels(
+        (~beside).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    depth_of_label = np.zeros(label.max() + 1, np.float32)
+    depth_of_label[label[beside]] = depth_m[beside]
+    passed = clear & (rng.random(depth_m.shape, dtype=np.float32) < rng.uniform(0.2, 1))
+    return np.where(passed, np.fmax(depth_m, depth_of_label[label]), depth_m)
 
 
 def _measured(rng, depth_m: np.ndarray, true_m: np.ndarray, faults: Faults) -> tuple[np.ndarray, np.ndarray]:

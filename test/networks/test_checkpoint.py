@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from depth_anything_ros.core.errors import CheckpointError  # noqa: E402
 from depth_anything_ros.networks.card_schema import WeightFile  # noqa: E402
-from depth_anything_ros.networks.checkpoint import fill, load_weights, save_weights  # noqa: E402
+from depth_anything_ros.networks.checkpoint import fill, grow_from, load_weights, save_weights  # noqa: E402
 from depth_anything_ros.networks.checkpoint_file import read_state  # noqa: E402
 
 
@@ -55,6 +55,16 @@ def test_missing_and_unexpected_keys_are_named(saved):
     edited(saved, lambda state: state.update({'stranger': state.pop('1.bias')}))
     with pytest.raises(CheckpointError, match=r'1 missing keys \(1\.bias\); 1 unexpected keys \(stranger\)'):
         load_weights(net(), saved)
+
+
+def test_a_larger_network_takes_what_it_shares_and_keeps_the_rest(saved):
+    larger = torch.nn.Sequential(*net(), torch.nn.Conv2d(1, 2, 1))
+    before = larger[2].weight.clone()
+    grow_from(larger, saved)
+    assert torch.equal(larger[0].weight, load_file(saved)['0.weight'])
+    assert torch.equal(larger[2].weight, before)
+    with pytest.raises(CheckpointError, match='2 unexpected keys'):
+        grow_from(torch.nn.Sequential(net()[0]), saved)
 
 
 def test_a_shape_that_differs_is_named(saved):

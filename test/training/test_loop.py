@@ -92,6 +92,16 @@ def test_training_lowers_the_loss_on_frames_it_has_not_seen(shards, tmp_path, fa
     assert after < 0.7 * before
 
 
+def test_a_run_starts_from_given_weights_once(shards, tmp_path, fast):
+    first = loop.train(config_of(shards, tmp_path / 'first'))
+    given = {'start_from': str(first), 'steps': 1, 'learning_rate': 0.0, 'network': {**NETWORK, 'blocks': [1, 1, 1, 2]}}
+    second = loop.train(config_of(shards, tmp_path / 'second', **given))
+    before, after = load_file(first), load_file(second)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    first.unlink()
+    loop.train(config_of(shards, tmp_path / 'second', **given | {'steps': 2}))  # it has weights of its own by now
+
+
 def test_a_run_of_another_network_is_not_gone_on_with(shards, tmp_path, fast):
     loop.train(config_of(shards, tmp_path, steps=1))
     with pytest.raises(CheckpointError, match='another network'):

@@ -142,3 +142,27 @@ def test_a_sensor_above_the_camera_sees_over_near_edges(monkeypatch):
     inside = np.zeros_like(wrong)
     inside[60:120, 80:140] = True
     assert not wrong[~inside].any()
+
+
+def test_glass_lets_some_returns_through_to_what_lies_around_it(perfect, monkeypatch):
+    monkeypatch.setitem(sensors._MASKS, 'points', lambda rng, frame: np.isfinite(frame.depth_m))
+    glass = np.zeros((192, 256), np.float32)
+    glass[60:120, 80:140] = 0.5
+    truth_m = frame().depth_m
+    shares = []
+    for seed in range(20):
+        given = Frame(truth_m, INTRINSICS, glass)
+        depth_m = simulate(np.random.default_rng(seed), given, SensorShares(), 'points').depth_m
+        returned = np.isfinite(depth_m)
+        np.testing.assert_array_equal(depth_m[returned & (glass == 0)], truth_m[returned & (glass == 0)])
+        inside = depth_m[returned & (glass > 0)]
+        passed = inside > 1.2 + 1e-6
+        assert inside.min() >= np.float32(1.2) and (inside[passed] > 2).all(), 'on the pane or on what is around it'
+        shares.append(passed.mean())
+    assert min(shares) == 0 and max(shares) > 0.5
+
+
+def test_some_prompts_have_no_fault_at_all():
+    faults = [sensors._draw_faults(np.random.default_rng(seed), 'grid') for seed in range(200)]
+    exact = [f for f in faults if not (f.noise or f.floor_m or f.dropout or f.strays or f.bias or any(f.shift_px))]
+    assert 0.2 < len(exact) / len(faults) < 0.5
