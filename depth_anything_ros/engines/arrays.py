@@ -23,7 +23,6 @@ OUTPUT_NAMES = ('depth', 'sigma')
 STRIDE_PX = 32  # the coarsest scale of the sparse-prompt network: its sides are padded to a multiple
 SMALLEST_PADDED_PX = 64  # two of its cells
 SMALLEST_SIDE_PX = 16  # the patch of a transformer: below it there is nothing to see
-LARGEST_PX = 640 * 480  # of the sparse-prompt network: it learnt on smaller images, and larger ones cost time
 LONGEST_ASPECT = 10.0  # beyond it resize rules leave nothing of the shorter side, or outgrow any memory
 GREY = 118  # what networks take for the mean of an image: a border that says nothing
 TYPICAL_SIGMA = 0.15  # of the depth, where a card knows nothing: about what metric systems reach on unseen scenes
@@ -33,10 +32,11 @@ TYPICAL_SIGMA = 0.15  # of the depth, where a card knows nothing: about what met
 class Packing:
     """How frames become a network's arrays and back.
 
-    The network resizes and normalises by itself, so an image goes in as it is. Two exceptions: the sparse-prompt
-    network wants sides that are multiples of 32 (`padded`), and a graph with `size` (rows, columns) takes that size
-    only. An image of another size is then resized into it, keeping its aspect, and depth is brought back to the
-    image's own pixels by `upsample_depth`: the size of the graph sets speed and detail, not which cameras it fits.
+    The network resizes and normalises by itself, so an image goes in as it is. Three exceptions: the sparse-prompt
+    network wants sides that are multiples of 32 (`padded`), a card may name the `largest_px` that its network is good
+    at, and a graph with `size` (rows, columns) takes that size only. An image of another size is then resized into
+    it, keeping its aspect, and depth is brought back to the image's own pixels by `upsample_depth`: the size of the
+    graph sets speed and detail, not which cameras it fits.
     """
 
     card: ModelCard
@@ -104,8 +104,8 @@ class Packing:
         """(rows, columns) that an image of this size has inside the network's arrays."""
         if self.size is not None:
             scale = min(self.size[0] / height, self.size[1] / width)
-        elif self.card.network == SPARSE_PROMPT:
-            scale = min(1.0, math.sqrt(LARGEST_PX / (height * width)))
+        elif self.card.largest_px is not None:
+            scale = min(1.0, math.sqrt(self.card.largest_px / (height * width)))
         else:
             scale = 1.0
         if scale == 1.0:

@@ -81,7 +81,9 @@ class ModelCard:
     network: which one of networks/registry.py; network_config: its fields. output_space: what the bare network
     gives; metric: what forward() gives is metres, that is, everything but disparity. prompt: what it can take:
     sparse returns, a filled depth map or nothing. needs_focal: no depth without a focal length. relative_sigma: the
-    typical relative error of a system that gives no sigma, and whose figure that is. licence: of the weights.
+    typical relative error of a system that gives no sigma, and whose figure that is. largest_px: pixels that a larger
+    image is shrunk to, for a network that is best at about that size (None: it goes in as it is). licence: of the
+    weights.
     alternatives: the same weights in other files. metrics: figures as measured by `measured_by`.
     Defaults are those of the package's own network, so that its cards need not say them.
     """
@@ -106,6 +108,7 @@ class ModelCard:
     needs_focal: bool = True
     parameters_m: float | None = None
     max_depth_m: float | None = None
+    largest_px: int | None = None
     preprocessing: dict[str, Any] = field(default_factory=dict)
     code_licence: str = 'Apache-2.0'
     non_commercial: bool = False
@@ -124,7 +127,7 @@ class ModelCard:
             raise CheckpointError(f'name: expected letters, digits, _, - and ., got {self.name!r}')
         for name in ('network', 'output_space', 'prompt', 'camera'):
             _check_choice(name, getattr(self, name))
-        for name in ('parameters_m', 'max_depth_m', 'relative_sigma'):
+        for name in ('parameters_m', 'max_depth_m', 'largest_px', 'relative_sigma'):
             _check_positive(name, getattr(self, name))
         if self.metric == (self.output_space == DISPARITY):
             raise CheckpointError(f'metric: {self.metric} contradicts output_space: {self.output_space}')

@@ -31,6 +31,37 @@ def cropped(rng: np.random.Generator, sample: Sample, height: int, width: int, m
     return Sample(image, depth, intrinsics, dropout)
 
 
+def panoramic(rng: np.random.Generator, sample: Sample, height: int, width: int) -> Sample | None:
+    """A part of a panorama (equirectangular, radial range, as core/camera.py has it) that shows the frame's scene.
+
+    The camera is turned to any longitude, and to some latitude near the horizon: frames are mostly taken level, and
+    so are panoramas. The part lies within what it sees. intrinsics: pixels per radian twice, and the column and row
+    of longitude and latitude 0. None where the frame shows too little for a part of (height, width).
+    """
+    rows, columns = sample.depth_m.shape
+    fx, fy, cx, cy = (float(value) for value in sample.intrinsics)
+    scale = max(width / columns * fx, height / rows * fy) * float(rng.uniform(1.05, 1.6))  # pixels per radian
+    latitude, longitude = np.radians(np.clip(rng.normal(0, 20), -60, 60)), rng.uniform(-np.pi, np.pi)
+    east = (np.arange(width, dtype=np.float32) - (width - 1) / 2) / scale  # of the part's middle
+    down = (np.arange(height, dtype=np.float32) - (height - 1) / 2) / scale + latitude
+    level = np.cos(down)[:, None]
+    x, y, z = level * np.sin(east), np.repeat(np.sin(down)[:, None], width, axis=1), level * np.cos(east)
+    ahead = np.cos(latitude) * z + np.sin(latitude) * y
+    below = np.cos(latitude) * y - np.sin(latitude) * z
+    if abs(latitude) + height / 2 / scale > np.pi / 2 or ahead.min() < 0.2:
+        return None
+    u, v = (fx * x / ahead + cx).astype(np.float32), (fy * below / ahead + cy).astype(np.float32)
+    if u.min() < 0 or v.min() < 0 or u.max() > columns - 1 or v.max() > rows - 1:
+        return None
+    image = cv2.remap(sample.image_rgb, u, v, cv2.INTER_LINEAR)
+    depth, dropout = (
+        None if values is None else cv2.remap(values, u, v, cv2.INTER_NEAREST)
+        for values in (sample.depth_m, sample.dropout)
+    )
+    intrinsics = [scale, scale, (width - 1) / 2 - longitude * scale, (height - 1) / 2 - latitude * scale]
+    return Sample(image, (depth / ahead).astype(np.float32), np.array(intrinsics, np.float32), dropout)
+
+
 def mirrored(sample: Sample) -> Sample:
     """Left and right exchanged."""
     fx, fy, cx, cy = sample.intrinsics

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from depth_anything_ros.core.camera import CameraModel
 from depth_anything_ros.core.frames import SparsePrompt
 from depth_anything_ros.projection.conditioning import ConditioningConfig, condition
-from depth_anything_ros.training.augment import cropped, mirrored, photographed
+from depth_anything_ros.training.augment import cropped, mirrored, panoramic, photographed
 from depth_anything_ros.training.config import DataConfig
 from depth_anything_ros.training.sensors import Frame, SimulatedPrompt, simulate
 from depth_anything_ros.training.shards import Sample, ShardSet, read_rgbd_folder, split_tenth
@@ -64,9 +64,11 @@ class TrainingBatches(Dataset):
 
     def __getitem__(self, step: int) -> Batch:
         cv2.setNumThreads(1)
+        crops = (
+            self.config.crops
+        )  # of one size in all processes, or the one with the smallest would wait for the others
+        height, width = crops[int(np.random.default_rng([self.seed, step]).integers(len(crops)))]
         rng = np.random.default_rng([self.seed, step, self.rank])
-        crops = self.config.crops
-        height, width = crops[int(rng.integers(len(crops)))]
         return collate([self._item(rng, height, width) for _ in range(self.batch)])
 
     def _item(self, rng, height: int, width: int):
@@ -74,7 +76,10 @@ class TrainingBatches(Dataset):
             recorded = bool(self.recorded) and rng.random() < self.config.rgbd_share
             rendered = self.rendered[int(rng.choice(len(self.rendered), p=self.shares))]
             source = self.recorded if recorded else rendered
-            sample = cropped(rng, source[int(rng.integers(len(source)))], height, width, MOST_SHRINKING)
+            frame = source[int(rng.integers(len(source)))]
+            sample = panoramic(rng, frame, height, width) if rng.random() < self.config.panorama_share else None
+            if sample is None:
+                sample = cropped(rng, frame, height, width, MOST_SHRINKING)
             if np.isfinite(sample.depth_m).mean() > LEAST_KNOWN:
                 break
         if rng.random() < 0.5:

@@ -27,6 +27,7 @@ class DataConfig:
     rgbd: str = setting('', 'folder of *_color.jpg + *_depth_mm.png; every tenth frame is held out; empty: none')
     rgbd_intrinsics: tuple[float, ...] = (525.0, 525.0, 319.5, 239.5)
     rgbd_share: float = setting(0.2, 'share of the samples that come from rgbd', low=0.0, high=1.0)
+    panorama_share: float = setting(0.0, 'share of the samples that are made parts of panoramas', low=0.0, high=1.0)
     # height, width; one a batch
     crops: tuple[tuple[int, int], ...] = ((192, 256), (192, 256), (192, 256), (128, 384), (256, 192))
     shares: SensorShares = field(default_factory=SensorShares)

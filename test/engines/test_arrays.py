@@ -106,6 +106,17 @@ def test_a_graph_of_one_size_takes_images_of_every_size_and_gives_depth_at_their
     assert abs((prediction.depth_m < 4).mean() - 0.5) < 0.02
 
 
+def test_a_large_image_is_shrunk_to_what_the_card_says_and_a_small_one_is_left():
+    card = dataclasses.replace(load_card('prompt_depth_small'), largest_px=64 * 96)
+    assert Packing(card).fitted(64, 96) == (64, 96) and Packing(card).fitted(32, 40) == (32, 40)
+    rows, columns = Packing(card).fitted(128, 192)
+    assert (rows, columns) == (64, 96)
+    rows, columns = Packing(card).fitted(100, 400)
+    assert rows * columns == pytest.approx(64 * 96, rel=0.02) and columns / rows == pytest.approx(4, rel=0.03)
+    whole = dataclasses.replace(card, largest_px=None)
+    assert Packing(whole).fitted(1000, 4000) == (1000, 4000)
+
+
 def test_sigma_is_brought_back_as_a_share_of_depth():
     packing = Packing(load_card('prompt_depth_small'), (64, 96))
     image, *_ = frame()

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip('torch')
 
-from depth_anything_ros.training.augment import cropped, mirrored
+from depth_anything_ros.training.augment import cropped, mirrored, panoramic
 from depth_anything_ros.training.batches import camera_of, conditioned, frame_of
 from depth_anything_ros.training.sensors import SimulatedPrompt
 from depth_anything_ros.training.shards import Sample
@@ -39,6 +39,34 @@ def test_a_mirror_image_mirrors_everything():
     once = mirrored(sample)
     np.testing.assert_array_equal(once.dropout, sample.dropout[:, ::-1])
     np.testing.assert_array_equal(mirrored(once).depth_m, sample.depth_m)
+
+
+def test_a_part_of_a_panorama_shows_the_same_surfaces():
+    sample = sample_of()
+    wall = Sample(sample.image_rgb, np.full((96, 128), 2, np.float32), sample.intrinsics, sample.dropout)
+
+    def directions(u, v, scale, cx, cy):
+        longitude, latitude = (u - cx) / scale, (v - cy) / scale
+        flat = np.cos(latitude)
+        return np.stack([flat * np.sin(longitude), np.sin(latitude), flat * np.cos(longitude)], axis=-1)
+
+    parts = [panoramic(np.random.default_rng(seed), wall, 32, 48) for seed in range(30)]
+    assert sum(part is not None for part in parts) > 10
+    longitudes = []
+    for part in filter(None, parts):
+        assert part.image_rgb.shape == (32, 48, 3) and part.dropout.shape == (32, 48)
+        scale, _, cx, cy = part.intrinsics.astype(np.float64)
+        v, u = np.mgrid[0:32, 0:48]
+        points = directions(u, v, scale, cx, cy) * part.depth_m[..., None]
+        axis = directions(23.5, 15.5, scale, cx, cy)
+        np.testing.assert_allclose(points @ axis, 2, rtol=1e-4)
+        longitudes.append((23.5 - cx) / scale)
+    assert min(longitudes) < -1 and max(longitudes) > 1
+
+
+def test_a_frame_that_shows_too_little_makes_no_part_of_a_panorama():
+    wide = Sample(np.zeros((8, 128, 3), np.uint8), np.ones((8, 128), np.float32), np.array([40, 40, 63.5, 3.5]))
+    assert all(panoramic(np.random.default_rng(seed), wide, 8, 128) is None for seed in range(5))
 
 
 def test_a_simulated_stray_meets_the_gate_of_the_run_time():
