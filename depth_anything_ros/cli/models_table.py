@@ -52,6 +52,7 @@ A checkpoint may hold tensors only: pickles that want more are refused (`weights
    `strip_characters` how many more characters to cut off. With `hub: owner/name` the file comes from there instead.
 4. Say what it is: `licence`, `non_commercial`, `output_space`, `metric`, `prompt`, `camera`, `needs_focal`,
    `training_data`, and `relative_sigma` with its source if the network gives no sigma and you have measured one.
+   `largest_px` (width times height) has larger images shrunk first, for a network that is best at about that size.
 5. `depth_anything_ros models add FILE --card my_model.yaml` checks it; `--model my_model.yaml` runs it.
 
 A wrong or unknown field is an error that names it; so are missing and unexpected keys of the checkpoint.
