@@ -9,6 +9,7 @@ from pathlib import Path
 
 from depth_anything_ros.cli.model_argument import add_model_arguments, make_estimator
 from depth_anything_ros.cli.progress import note, progress_bar
+from depth_anything_ros.cli.settings_argument import add_settings_argument
 
 HELP = 'Score depth against truth or held-out returns, beside classical completion of the same prompts.'
 CASE_NAMES = ('middlebury', 'kitti', 'nuscenes', 'vod_radar', 'tof', 'mosd', 'panorama', 'all')
@@ -30,6 +31,7 @@ examples:
 def add_arguments(parser) -> None:
     parser.add_argument('what', metavar='WHAT', help='a recording or a named case')
     add_model_arguments(parser)
+    add_settings_argument(parser)
     parser.add_argument('--report', type=Path, metavar='DIR', help='write report.html, report.json and pictures there')
     parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown')
     parser.add_argument('--limit', type=int, default=0, metavar='N', help='at most N frames of a recording')
@@ -57,7 +59,7 @@ def run(args) -> int:
     results = []
     with ExitStack() as stack:
         cases, recording = _cases(args, stack)
-        estimator = make_estimator(args)
+        estimator = make_estimator(args, args.set)
         with progress_bar('frames') as bar:
             for case in cases:
                 estimator.reset()

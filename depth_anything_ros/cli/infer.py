@@ -7,6 +7,7 @@ from pathlib import Path
 
 from depth_anything_ros.cli.model_argument import add_model_arguments, make_estimator
 from depth_anything_ros.cli.progress import note
+from depth_anything_ros.cli.settings_argument import add_settings_argument
 from depth_anything_ros.core.errors import ConfigError, InvalidInput, RecordingError
 
 HELP = 'Depth of one image from files, with or without a sparse or low-resolution metric prompt.'
@@ -25,6 +26,7 @@ examples:
   depth_anything_ros infer room.jpg --prompt tof.png --camera 615,615,320,240 --output depth.npy cloud.ply view.jpg
   depth_anything_ros infer road.png --prompt lidar.npz --kind lidar --camera rig.yaml --output depth.png
   depth_anything_ros infer dome.jpg --prompt range.png --camera equirectangular --output cloud.ply
+  depth_anything_ros infer large.jpg --prompt tof.png --output depth.npy --set estimator.tiling.tile_px=768
 """
 ENDINGS = ('.npy', '.png', '.ply', '.jpg')
 STAMP_NS = 1_000_000_000  # a file has no time; everything is of one moment
@@ -42,6 +44,7 @@ def add_arguments(parser) -> None:
         '--camera', help='fx,fy,cx,cy in pixels, equirectangular, or a calibration YAML (default: a 60 degree guess)'
     )
     add_model_arguments(parser)
+    add_settings_argument(parser)
     parser.add_argument('--output', type=Path, nargs='+', required=True, metavar='OUT')
 
 
@@ -63,7 +66,7 @@ def run(args) -> int:
     if camera.is_distorted and not camera.is_equirectangular:
         observation = _rectified(observation)
         note('the lens distorts: depth and pictures are of the rectified image')
-    estimator = make_estimator(args)
+    estimator = make_estimator(args, args.set)
     frame = estimator.estimate(observation)
     for path in args.output:
         _write(path, frame, observation.image_rgb)

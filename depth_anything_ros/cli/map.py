@@ -7,6 +7,7 @@ from pathlib import Path
 
 from depth_anything_ros.cli.model_argument import add_model_arguments, make_estimator
 from depth_anything_ros.cli.progress import progress_bar
+from depth_anything_ros.cli.settings_argument import add_settings_argument, assigned, split_estimator
 
 HELP = 'Make a map of a recording with poses: a mesh, and its F-score beside completions where truth is known.'
 EPILOG = """
@@ -35,13 +36,14 @@ def add_arguments(parser) -> None:
     parser.add_argument('--truth', metavar='TOPIC', help='depth image to score on')
     parser.add_argument('--truth-mesh', type=Path, metavar='FILE', help='exact mesh in the fixed frame to score on')
     parser.add_argument('--threshold', type=float, default=0.05, metavar='M', help='of the F-score (default: 0.05 m)')
-    parser.add_argument(
-        '--set', nargs='*', default=[], metavar='NAME=VALUE', help='settings, as tsdf.voxel_size_m=0.04'
-    )
+    add_settings_argument(parser, 'tsdf.voxel_size_m=0.04 or estimator.output.max_depth_m=20')
 
 
 def run(args) -> int:
-    config = map_config(args.set)
+    from depth_anything_ros.mapping.settings import MapConfig
+
+    of_estimator, of_map = split_estimator(args.set)
+    config = assigned(MapConfig(), of_map)
     if args.what.is_dir() and any(args.what.glob('frame-*.pose.txt')):
         return _consistency(args, config)
     from depth_anything_ros.evaluation.reconstruction import EXPLAINED, OURS, Reconstructor
@@ -52,8 +54,9 @@ def run(args) -> int:
         open_recording(args.what, truth=args.truth, fixed_frame=args.fixed_frame, sweeps=args.sweeps) as recording,
         progress_bar('frames') as bar,
     ):
+        estimator = make_estimator(args, of_estimator)
         reconstructor = Reconstructor(
-            recording, make_estimator(args), config, tuple(methods), args.threshold, args.truth_mesh, limit=args.limit
+            recording, estimator, config, tuple(methods), args.threshold, args.truth_mesh, limit=args.limit
         )
         task = bar.add_task(args.what.name, total=reconstructor.count)
         for done in reconstructor.run():
@@ -62,27 +65,6 @@ def run(args) -> int:
         reconstruction = reconstructor.finish()
     _show(reconstruction, args)
     return 0
-
-
-def map_config(assignments: list[str]):
-    """The map's settings with NAME=VALUE applied. Raises ConfigError."""
-    from depth_anything_ros.core.errors import ConfigError
-    from depth_anything_ros.core.settings import replaced, walk
-    from depth_anything_ros.mapping.settings import MapConfig
-
-    config = MapConfig()
-    known = {name: value for name, _, value in walk(config)}
-    values = {}
-    for assignment in assignments:
-        name, _, text = assignment.partition('=')
-        if name not in known:
-            raise ConfigError(f'--set {assignment}: expected one of {", ".join(known)}')
-        kind = type(known[name])
-        try:
-            values[name] = text.lower() in ('1', 'true', 'yes') if kind is bool else kind(text)
-        except ValueError as error:
-            raise ConfigError(f'--set {assignment}: expected a {kind.__name__}') from error
-    return replaced(config, values)
 
 
 def _show(done, args) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from depth_anything_ros.cli.settings_argument import ESTIMATOR, assigned
+
 
 def add_model_arguments(parser) -> None:
     """The options are those of depth_node's engine_options, by the same names."""
@@ -32,9 +34,13 @@ def engine_options(args):
     return EngineOptions(**{field.name: getattr(args, field.name) for field in dataclasses.fields(EngineOptions)})
 
 
-def make_estimator(args):
-    """The estimator that the arguments ask for. Raises ConfigError, EngineError or CheckpointError."""
-    from depth_anything_ros.engines.factory import DEFAULT_MODEL, create_engine
-    from depth_anything_ros.pipeline.estimator import DepthEstimator
+def make_estimator(args, settings: list[str] | None = None):
+    """The estimator that the arguments ask for; settings: NAME=VALUE of its --set.
 
-    return DepthEstimator(create_engine(args.model or DEFAULT_MODEL, args.engine, engine_options(args)))
+    Raises ConfigError, EngineError or CheckpointError.
+    """
+    from depth_anything_ros.engines.factory import DEFAULT_MODEL, create_engine
+    from depth_anything_ros.pipeline.estimator import DepthEstimator, EstimatorConfig
+
+    config = assigned(EstimatorConfig(), settings or [], ESTIMATOR)  # a wrong name is told before an engine is loaded
+    return DepthEstimator(create_engine(args.model or DEFAULT_MODEL, args.engine, engine_options(args)), config)

@@ -128,3 +128,25 @@ def test_a_panorama_needs_one_word_for_its_camera(tmp_path):
     arguments = ['infer', str(image), '--prompt', str(prompt), '--camera', 'equirectangular', '--engine', 'classical']
     assert main([*arguments, '--output', str(tmp_path / 'depth.npy')]) == 0
     assert np.allclose(np.load(tmp_path / 'depth.npy'), 3.0, atol=0.05)
+
+
+def test_settings_are_those_of_the_node(files):
+    prompt = ('--prompt', files / 'nan.npy')
+    assert infer(files, *prompt, '--set', 'estimator.prompt.max_depth_m=3', 'estimator.output.max_depth_m=3.5') == 0
+    assert np.nanmax(np.load(files / 'out.npy')) < 3, 'the wall at 4 m was no return'
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        ('estimator.prompt.max_dept_m=3', 'a name like estimator.prompt.max_depth_m'),
+        ('prompt.max_depth_m=3', '--set prompt.max_depth_m=3: expected NAME=VALUE'),
+        ('estimator.prompt.max_depth_m', 'expected a float'),
+        ('estimator.sharp.enabled=maybe', 'expected a bool'),
+        ('estimator.prompt.max_depth_m=-1', 'max_depth_m: expected 0.1 to inf'),
+    ],
+)
+def test_a_setting_that_is_none_is_one_clear_line(files, capsys, given, said):
+    assert infer(files, '--prompt', files / 'nan.npy', '--set', given) != 0
+    error = capsys.readouterr().err.strip()
+    assert re.search(said, error) and '\n' not in error
