@@ -32,6 +32,11 @@ def add_arguments(parser) -> None:
         metavar='N',
         help="images a run takes, or 'dynamic' for any number (default: 1 with --size, dynamic without)",
     )
+    parser.add_argument(
+        '--fuse-attention',
+        action='store_true',
+        help='for ONNX Runtime alone, which is faster then: TensorRT cannot read such a graph',
+    )
     parser.add_argument('--output', type=Path, metavar='FILE', help='where to write the graph')
 
 
@@ -59,10 +64,10 @@ def run(args) -> int:
     own = output.with_suffix('.yaml') if tag else find_card(args.model)
     if tag and own.exists() and load_card(str(own)).name != card.name:
         raise ConfigError(f'--output: {own} is the card of another model; give another name')
-    settings = ExportSettings(size, args.precision, _batch(args.batch))  # refused before anything is loaded
+    settings = ExportSettings(size, args.precision, _batch(args.batch), args.fuse_attention)  # refused before all else
     network = load_network(card)
     output.parent.mkdir(parents=True, exist_ok=True)
-    _print_parities(export_onnx(network, output, settings.size, settings.precision, settings.batch), output)
+    _print_parities(export_onnx(network, output, **vars(settings)), output)
     if size is not None:
         sized = f'(1, {size[0]}, {size[1]}'
         inputs = {name: text.replace('(1, H, W', sized) for name, text in card.inputs.items()}

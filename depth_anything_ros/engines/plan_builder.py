@@ -12,6 +12,7 @@ from depth_anything_ros.core.errors import ConfigError, EngineError, MissingExtr
 from depth_anything_ros.engines.arrays import INPUT_NAMES
 from depth_anything_ros.engines.plan_manifest import replace_file
 from depth_anything_ros.engines.tensorrt_api import TensorRT
+from depth_anything_ros.networks.graph_attention import DOMAIN as ONNX_RUNTIME_DOMAIN
 from depth_anything_ros.networks.half_graph import PRECISION_KEY, cast_images_first, compute_in_half
 
 PRECISIONS = ('fp32', 'fp16')
@@ -74,6 +75,10 @@ def prepare_graph(graph: Path, settings: PlanSettings) -> PreparedGraph:
         onnx.checker.check_model(str(graph))
     except Exception as error:  # protobuf's and the checker's own, and OSError
         raise EngineError(f'{graph}: not a readable ONNX graph: {" ".join(str(error).split())[:200]}') from error
+    if any(node.domain == ONNX_RUNTIME_DOMAIN for node in model.graph.node):
+        raise EngineError(
+            f'{graph}: its attention was fused for ONNX Runtime alone: export it without --fuse-attention'
+        )
     names = tuple(value.name for value in model.graph.input)
     if names != INPUT_NAMES:
         raise EngineError(

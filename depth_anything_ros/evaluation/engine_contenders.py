@@ -101,7 +101,8 @@ def _onnx(card: ModelCard, size: tuple[int, int], folder: Path, tell: Callable[[
     from depth_anything_ros.networks.loading import load_network
 
     graph = folder / f'{card.name}_{width}x{height}.onnx'
-    parities = export_onnx(load_network(card), graph, None if card.network == SPARSE_PROMPT else (height, width))
+    size = None if card.network == SPARSE_PROMPT else (height, width)
+    parities = export_onnx(load_network(card), graph, size, fuse_attention=True)
     worst = max(max(parity.depth, parity.sigma) for parity in parities)
     tell(f'{card.name}: exported a graph for {width}x{height}, at most {worst:.1e} from torch')
     return OnnxEngine(placed(card, folder, onnx=weight_file(graph)), 'benchmark')

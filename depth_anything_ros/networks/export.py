@@ -22,7 +22,8 @@ import torch
 from torch import nn
 
 from depth_anything_ros.core.errors import ConfigError, EngineError, MissingExtra
-from depth_anything_ros.networks.graph_tidy import tidy
+from depth_anything_ros.networks.graph_attention import fuse_attention
+from depth_anything_ros.networks.graph_tidy import drop_unused, tidy
 from depth_anything_ros.networks.half_graph import PRECISION_KEY, compute_in_half
 
 OPSET = 18
@@ -70,16 +71,19 @@ class Parity:
 class ExportSettings:
     """size: (height, width) of the images to build in; None for a network that takes any multiple of 32. precision:
     'fp32' or 'fp16'. batch: how many images a run takes, or 'dynamic' for any number; None: 1 where the size is built
-    in, any number otherwise.
+    in, any number otherwise. fuse_attention: for ONNX Runtime alone (graph_attention.py).
     """
 
     size: tuple[int, int] | None = None
     precision: str = 'fp32'
     batch: int | str | None = None
+    fuse_attention: bool = False
 
     def __post_init__(self):
         if self.precision not in PRECISIONS:
             raise ConfigError(f'precision: expected {" or ".join(PRECISIONS)}; got {self.precision!r}')
+        if self.fuse_attention and self.precision != 'fp32':
+            raise ConfigError('fuse_attention: only for graphs in fp32')
         if self.batch is None:
             object.__setattr__(self, 'batch', DYNAMIC if self.size is None else 1)
         if self.batch != DYNAMIC and not (isinstance(self.batch, int) and 1 <= self.batch <= LARGEST_BATCH):
@@ -102,6 +106,7 @@ def export_onnx(
     size: tuple[int, int] | None = None,
     precision: str = 'fp32',
     batch: int | str | None = None,
+    fuse_attention: bool = False,
 ) -> list[Parity]:
     """Write `path` and compare it with `network` on several prompts, and sizes where it takes any -> what was found.
 
@@ -109,7 +114,7 @@ def export_onnx(
     EngineError where torch can't export it or the graph is outside the tolerance, MissingExtra without onnx,
     onnxscript or onnxruntime; nothing is left at `path` then.
     """
-    path, settings = Path(path), ExportSettings(size, precision, batch)
+    path, settings = Path(path), ExportSettings(size, precision, batch, fuse_attention)
     with tempfile.TemporaryDirectory(prefix='.export-', dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         _write(network, unfinished, settings)
@@ -196,6 +201,9 @@ def _write(network: nn.Module, path: Path, settings: ExportSettings):
             raise EngineError(f'{path.name}: torch cannot export this network: {_cause(error)}') from error
     model = program.model_proto
     tidy(model)
+    if settings.fuse_attention:
+        fuse_attention(model)
+        drop_unused(model.graph)
     _halve_weights(onnx, model)
     _strip_traces(model)
     if settings.precision == 'fp16':

@@ -81,7 +81,7 @@ def tidy(model) -> TidyReport:
             node.input[:] = [share.output[0], half]
             activations += 1
     _reconnect(graph, instead)
-    _drop_unused(graph)
+    drop_unused(graph)
     return TidyReport(guards, masks, activations)
 
 
@@ -98,7 +98,8 @@ def _reconnect(graph, instead: dict[str, str]):
             node.input[i] = followed(name)
 
 
-def _drop_unused(graph):
+def drop_unused(graph):
+    """Take out nodes and weights that no output needs."""
     needed = {value.name for value in graph.output}
     kept = []
     for node in reversed(graph.node):
