@@ -27,7 +27,7 @@ def add_arguments(parser) -> None:
         '--size',
         default='',
         metavar='HxW',
-        help='size of the images where the graph takes any (default: 480x640)',
+        help='size of the images where the graph takes any (default: 384x512)',
     )
     parser.add_argument(
         '--precision',

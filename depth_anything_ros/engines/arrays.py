@@ -63,7 +63,7 @@ class Packing:
             image_rgb = cv2.resize(image_rgb, (columns, rows), interpolation=how)
             sparse = resized_prompt(sparse, rows, columns)
             given = None if given is None else given.resized(columns, rows)
-        target = self.size or self._padded_size(rows, columns)
+        target = self.size or self.padded_size(rows, columns)
         arrays = (
             _padded(image_rgb, target, GREY),
             _padded(np.nan_to_num(sparse.depth_m, nan=0.0), target, 0),
@@ -112,7 +112,8 @@ class Packing:
             return height, width
         return max(1, round(height * scale)), max(1, round(width * scale))
 
-    def _padded_size(self, height: int, width: int) -> tuple[int, int]:
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """(rows, columns) of the arrays that hold an image fitted to (height, width)."""
         if self.card.network != SPARSE_PROMPT:
             return height, width
         return tuple(max(SMALLEST_PADDED_PX, -(-side // STRIDE_PX) * STRIDE_PX) for side in (height, width))

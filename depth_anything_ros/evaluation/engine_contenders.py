@@ -131,10 +131,14 @@ def _path_run(engine: Engine, requests: Sequence[Request]):
 
 
 def _flops(card: ModelCard, size: tuple[int, int]) -> float | None:
+    from depth_anything_ros.engines.arrays import Packing
     from depth_anything_ros.evaluation.roofline import network_flops
 
+    width, height = size
+    packing = Packing(card)
+    rows, columns = packing.padded_size(*packing.fitted(height, width))  # what the network itself works at
     try:
-        return network_flops(card, *size)
+        return network_flops(card, columns, rows)
     except MissingExtra:
         raise
     except (RuntimeError, NotImplementedError, TypeError):  # operations that torch can't run on shapes alone
