@@ -16,7 +16,7 @@ from depth_anything_ros.engines.base import Prediction
 from depth_anything_ros.networks.card import SPARSE_PROMPT, ModelCard
 from depth_anything_ros.projection.conditioning import ConditionedPrompt
 from depth_anything_ros.projection.rasterize import scatter_nearest
-from depth_anything_ros.projection.upsample import upsample_depth
+from depth_anything_ros.projection.upsample import shrunk, upsample_depth
 
 INPUT_NAMES = ('image', 'depth_m', 'sigma_m', 'camera')
 OUTPUT_NAMES = ('depth', 'sigma')
@@ -59,8 +59,7 @@ class Packing:
         height, width = image_rgb.shape[:2]
         rows, columns = self.fitted(height, width)
         if (rows, columns) != (height, width):
-            how = cv2.INTER_AREA if columns < width else cv2.INTER_LINEAR
-            image_rgb = cv2.resize(image_rgb, (columns, rows), interpolation=how)
+            image_rgb = shrunk(image_rgb, rows, columns)
             sparse = resized_prompt(sparse, rows, columns)
             given = None if given is None else given.resized(columns, rows)
         target = self.size or self.padded_size(rows, columns)

@@ -9,7 +9,14 @@ import numpy as np
 from depth_anything_ros.core.errors import InvalidInput
 
 EDGE = 0.04  # jump within four neighbouring depths, of the nearest, above which they are two surfaces
+SLIGHT = 1.5  # up to this factor bilinear interpolation leaves hardly any pixel out
 COLOUR_SIGMA = 12.0  # grey levels per channel that still look like one surface
+
+
+def shrunk(image_rgb: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The image at another size: averaged where it gets much smaller, else bilinear, in a sixth of the time."""
+    averaged = columns * SLIGHT < image_rgb.shape[1]
+    return cv2.resize(image_rgb, (columns, rows), interpolation=cv2.INTER_AREA if averaged else cv2.INTER_LINEAR)
 
 
 def upsample_depth(depth_m: np.ndarray, height: int, width: int, image_rgb: np.ndarray | None = None) -> np.ndarray:
@@ -62,7 +69,7 @@ def _at_edges(depth_m: np.ndarray, upper: np.ndarray, left: np.ndarray) -> np.nd
 
 def _likeness(image_rgb: np.ndarray, shape: tuple[int, int], pixel: np.ndarray, corner: np.ndarray) -> np.ndarray:
     """(4, M) in (0, 1]: how alike a pixel's colour is to the mean colour under each of its four source pixels."""
-    small = cv2.resize(image_rgb, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    small = shrunk(image_rgb, *shape)
     own = image_rgb.reshape(-1, 3)[pixel].astype(np.float32)
     difference = small.reshape(-1, 3)[corner].astype(np.float32) - own
     likeness = np.exp(-(difference**2).mean(axis=2) / (2 * COLOUR_SIGMA**2))
