@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument('--grasps', type=int, default=3, help='drawn for each object; 0: none are planned')
     parser.add_argument('--returns-every', type=int, default=0, metavar='ROWS', help='0: the recorded depth itself')
     parser.add_argument('--columns', type=int, default=3)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     names = args.names or sorted(path.name[: -len('_color.jpg')] for path in args.folder.glob('*_color.jpg'))
     gripper = Gripper(max_width_m=args.gripper_width)
     estimator = DepthEstimator(create_engine()) if args.returns_every else None
