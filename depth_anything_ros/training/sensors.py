@@ -13,13 +13,12 @@ import cv2
 import numpy as np
 
 from depth_anything_ros.projection.prompt import PromptConfig
+from depth_anything_ros.training.radar_returns import log_range, radar_returns
 
 USUAL = PromptConfig()
 MAPS = ('grid', 'dense')  # kinds whose returns come as a depth image, of a ToF camera
 PRISTINE = 0.3  # share of the prompts without any fault: exact sensors, and benchmarks that prompt with their truth
 CLEAR = 0.3  # chance of no return from which on a surface is taken for glass or polished metal
-UPRIGHT_SLOPE = 0.002  # of depth from one row to the next
-FEW_UPRIGHT_PX = 100
 
 VLP_32C_DEG = (
     15, 10.333, 7, 4.667, 3.333, 2.333, 1.667, 1.333, 1, 0.667, 0.333, 0, -0.333, -0.667, -1, -1.333, -1.667,
@@ -98,7 +97,7 @@ def simulate(rng: np.random.Generator, frame: Frame, shares: SensorShares, kind:
         nothing = np.full(frame.depth_m.shape, np.nan, np.float32)
         return SimulatedPrompt(nothing, nothing, kind)
     if kind == 'radar':
-        return SimulatedPrompt(*_radar(rng, frame), kind)
+        return SimulatedPrompt(*radar_returns(rng, frame.depth_m, frame.intrinsics), kind)
     faults = _draw_faults(rng, kind)
     seen_m = _displaced(rng, frame.depth_m, faults)
     if frame.dropout is not None and rng.random() < 0.6:
@@ -187,7 +186,7 @@ def _measured(rng, depth_m: np.ndarray, true_m: np.ndarray, faults: Faults) -> t
         field_ = cv2.resize(rng.standard_normal((4, 5), dtype=np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
         noisy *= 1 + np.float32(faults.bias) * (field_ + np.float32(rng.normal(0, 0.5)))
     if faults.strays:
-        low, high = _range(true_m)
+        low, high = log_range(true_m)
         stray = rng.random(shape) < faults.strays
         noisy = np.where(stray & ~np.isnan(depth_m), np.exp(rng.uniform(low - 0.7, high + 0.3, shape)), noisy)
     if faults.dropout:
@@ -199,12 +198,6 @@ def _measured(rng, depth_m: np.ndarray, true_m: np.ndarray, faults: Faults) -> t
     claimed_m = np.maximum(sigma_m, 0.003 * depth_m) * faults.claimed
     noisy = np.where(noisy > 0, noisy, np.nan).astype(np.float32)
     return noisy, np.where(np.isnan(noisy), np.nan, claimed_m).astype(np.float32)
-
-
-def _range(depth_m: np.ndarray) -> tuple[float, float]:
-    """Robust range of log depth."""
-    low, high = np.log(np.nanpercentile(depth_m, [2, 98]))
-    return float(low), float(high)
 
 
 def _points(rng, frame: Frame) -> np.ndarray:
@@ -306,42 +299,3 @@ def _beam(rng, frame: Frame) -> np.ndarray:
 
 
 _MASKS = {'points': _points, 'lidar': _lidar, 'rows': _rows, 'dense': _dense, 'beam': _beam}
-
-
-def _radar(rng, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """Few returns at a range that is right, in a direction that is not: wide in elevation; clutter besides.
-
-    Mostly of upright things: the ground reflects a radar's pulse away.
-
-    The claimed sigma grows with range as an elevation error on ground seen from a vehicle does (projection/radar.py).
-    """
-    height, width = frame.depth_m.shape
-    fx, fy = frame.intrinsics[:2]
-    depth_m = np.full((height, width), np.nan, np.float32)
-    rows, columns = np.nonzero(_upright(frame.depth_m))
-    if len(rows) < FEW_UPRIGHT_PX or rng.random() < 0.2:
-        rows, columns = np.nonzero(np.isfinite(frame.depth_m))
-    count = int(np.exp(rng.uniform(np.log(5), np.log(300))))
-    chosen = rng.integers(0, len(rows), count)
-    range_m = frame.depth_m[rows[chosen], columns[chosen]] + rng.normal(0, rng.uniform(0.02, 0.3), count)
-    # some look over or under what the camera sees, at something behind it
-    behind = rng.random(count) < rng.uniform(0, 0.6)
-    range_m = np.where(behind, range_m * np.exp(rng.uniform(0, 1.5, count)), range_m)
-    low, high = _range(frame.depth_m)
-    ghosts = rng.random(count) < rng.uniform(0, 0.3)
-    range_m = np.where(ghosts, np.exp(rng.uniform(low, high + 0.3, count)), range_m)
-    azimuth_px, elevation_px = fx * np.radians(rng.uniform(0.2, 1.5)), fy * np.radians(rng.uniform(0.5, 5))
-    rows = np.rint(rows[chosen] + rng.normal(0, elevation_px, count)).astype(int)
-    columns = np.rint(columns[chosen] + rng.normal(0, azimuth_px, count)).astype(int)
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (range_m > 0)
-    depth_m[rows[inside], columns[inside]] = range_m[inside]
-    spread_m = np.minimum(depth_m**2 * np.radians(1.5) / 1.5, 0.5 * depth_m)
-    return depth_m, np.hypot(0.25, spread_m).astype(np.float32) * np.float32(np.exp(rng.normal(0, 0.2)))
-
-
-def _upright(depth_m: np.ndarray) -> np.ndarray:
-    """(H, W) bool: depth hardly changes from row to row, as on walls, posts and vehicles and unlike on the ground."""
-    upright = np.zeros(depth_m.shape, bool)
-    with np.errstate(invalid='ignore'):
-        upright[1:] = np.abs(np.diff(np.log(depth_m), axis=0)) < UPRIGHT_SLOPE
-    return upright
