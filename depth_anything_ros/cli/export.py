@@ -60,6 +60,7 @@ def run(args) -> int:
     if size:
         check_size(card, *size)
     tag = (f'_{size[0]}x{size[1]}' if size else '') + ('_fp16' if args.precision == 'fp16' else '')
+    tag += '_fused' if args.fuse_attention else ''
     output = args.output or card.path_of(card.weights).parent / f'{card.name}{tag}.onnx'
     own = output.with_suffix('.yaml') if tag else find_card(args.model)
     if tag and own.exists() and load_card(str(own)).name != card.name:

@@ -16,7 +16,7 @@ def add_settings_argument(parser, example: str = 'estimator.sharp.enabled=true')
         nargs='+',
         default=[],
         metavar='NAME=VALUE',
-        help=f"settings by the nodes' names (docs/parameters.md), as {example}",
+        help=f"settings by the nodes' names (docs/parameters.md, docs/mapping_parameters.md), as {example}",
     )
 
 
@@ -37,9 +37,11 @@ def assigned(config: Config, assignments: list[str], prefix: str = '') -> Config
         if name not in kinds:
             near = difflib.get_close_matches(name, kinds, 3) or list(kinds)[:3]
             raise ConfigError(f'--set {assignment}: expected NAME=VALUE with a name like {", ".join(near)}')
-        value, kind = yaml.safe_load(text), kinds[name]
-        if kind is float and type(value) is int:
-            value = float(value)
+        kind = kinds[name]
+        try:  # numbers and texts as Python reads them: YAML takes 1e-3 for a text and off for a truth value
+            value = kind(text) if kind in (int, float, str) else yaml.safe_load(text)
+        except (ValueError, yaml.YAMLError):
+            value = None
         if type(value) is not kind:
             raise ConfigError(f'--set {assignment}: expected a {kind.__name__}')
         values[name.removeprefix(prefix)] = value

@@ -85,18 +85,22 @@ def markdown(table: dict[str, dict[str, float]]) -> str:
     return '\n'.join([*lines, f'| **ratio** | {" | ".join(f"{ratio:.3f}" for ratio in ratios)} |'])
 
 
+def _size(text: str) -> tuple[int, int]:
+    width, height = (int(side) for side in text.split('x'))
+    return width, height
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('shards', type=Path, help='folder of held-out shards')
     parser.add_argument('--model', default='prompt_depth_small', help='name or path of a card')
-    parser.add_argument('--sizes', nargs='+', default=['640x480', '560x416', '512x384', '416x320'], metavar='WxH')
+    parser.add_argument('--sizes', nargs='+', type=_size, default=[(640, 480), (512, 384), (416, 320)], metavar='WxH')
     parser.add_argument('--frames', type=int, default=16)
     given = parser.parse_args()
     card = load_card(given.model)
     engines = {}
-    for size in given.sizes:
-        width, height = (int(side) for side in size.split('x'))
-        engines[size] = OnnxEngine(dataclasses.replace(card, largest_px=width * height))
+    for width, height in given.sizes:
+        engines[f'{width}x{height}'] = OnnxEngine(dataclasses.replace(card, largest_px=width * height))
     done = itertools.count(1)
     table = study(
         given.shards,

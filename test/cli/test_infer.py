@@ -132,7 +132,7 @@ def test_a_panorama_needs_one_word_for_its_camera(tmp_path):
 
 def test_settings_are_those_of_the_node(files):
     prompt = ('--prompt', files / 'nan.npy')
-    assert infer(files, *prompt, '--set', 'estimator.prompt.max_depth_m=3', 'estimator.output.max_depth_m=3.5') == 0
+    assert infer(files, *prompt, '--set', 'estimator.prompt.max_depth_m=3e0', 'estimator.output.max_depth_m=3.5') == 0
     assert np.nanmax(np.load(files / 'out.npy')) < 3, 'the wall at 4 m was no return'
 
 
@@ -143,6 +143,8 @@ def test_settings_are_those_of_the_node(files):
         ('prompt.max_depth_m=3', '--set prompt.max_depth_m=3: expected NAME=VALUE'),
         ('estimator.prompt.max_depth_m', 'expected a float'),
         ('estimator.sharp.enabled=maybe', 'expected a bool'),
+        ('estimator.sharp.enabled=[', 'expected a bool'),
+        ('estimator.tiling.tile_px=3.5', 'expected a int'),
         ('estimator.prompt.max_depth_m=-1', 'max_depth_m: expected 0.1 to inf'),
     ],
 )
