@@ -29,7 +29,7 @@ from depth_anything_ros.training.ranks import Ranks
 from depth_anything_ros.training.validation import Validation, summary
 
 LOG_STEPS = 50
-EASIEST = 0.03  # in log depth: below it, samples count more and more alike, or the easiest would drown the rest
+EASIEST = 0.01  # in log depth: below it, samples count more and more alike, or the easiest would drown the rest
 LAST, AVERAGED, CONFIG, PICTURE = 'last.pt', 'ema.safetensors', 'config.yaml', 'curves.png'
 
 

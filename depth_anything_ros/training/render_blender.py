@@ -25,6 +25,7 @@ TEXTURES = 40
 SAMPLES = 2  # light paths a pixel; the denoiser does the rest
 SIZES = {  # width, height
     'room': ((384, 288), (416, 320), (448, 320), (320, 384)),
+    'clutter': ((480, 352), (448, 336), (512, 304), (352, 448)),
     'outdoor': ((512, 192), (448, 256), (544, 160), (416, 320)),
 }
 FARTHEST_M = 250.0  # what is farther is no more to be told from the sky
@@ -61,6 +62,7 @@ def render_frames(
     """`count` frames of shard `index`, all of one size. photos: images for textures; skies: HDRI files besides ours."""
     import bpy
 
+    from depth_anything_ros.training.scenes.clutter import build_clutter
     from depth_anything_ros.training.scenes.indoor import build_indoor
     from depth_anything_ros.training.scenes.light import studio_skies
     from depth_anything_ros.training.scenes.street import build_street
@@ -78,6 +80,8 @@ def render_frames(
         while len(samples) < count:
             if kind == 'room':
                 scene = build_indoor(dice, pictures, skies)
+            elif kind == 'clutter':
+                scene = build_clutter(dice, pictures, skies)
             else:
                 scene = build_street(dice, pictures, skies, wide=width > 2 * height)
             camera = ViewCamera(width, height, SAMPLES, threads, Path(work))

@@ -29,7 +29,7 @@ from depth_anything_ros.training.shards import (
     write_shard,
 )
 
-KINDS = ('procedural', 'room', 'outdoor')
+KINDS = ('procedural', 'room', 'clutter', 'outdoor')
 HELD_OUT = 'held_out'
 FOLDERS = ('photos', 'textures', 'skies')
 LEAST_TEXTURE_PX = 64

@@ -18,6 +18,8 @@ from depth_anything_ros.training.radar_returns import log_range, radar_returns
 USUAL = PromptConfig()
 MAPS = ('grid', 'dense')  # kinds whose returns come as a depth image, of a ToF camera
 PRISTINE = 0.3  # share of the prompts without any fault: exact sensors, and benchmarks that prompt with their truth
+SMOOTHED = 0.2  # share of the low-resolution depth images that were smoothed over several of their own cells
+FRAMED = 0.15  # share of the prompts whose sensor sees only a part of the image
 CLEAR = 0.3  # chance of no return from which on a surface is taken for glass or polished metal
 
 VLP_32C_DEG = (
@@ -88,6 +90,7 @@ class Faults:
     claimed: float = field(default=1.0)  # sigma that the sensor claims, over the true one
     usual: bool = True  # the sensor claims nothing: the package's own figure for its kind stands in
     bias: float = 0.0  # slowly varying error over depth, from surfaces and their distance
+    smoothed_cells: int = 0  # a low-resolution depth image is the mean over as many of its cells; 0: it is not
 
 
 def simulate(rng: np.random.Generator, frame: Frame, shares: SensorShares, kind: str | None = None) -> SimulatedPrompt:
@@ -103,10 +106,12 @@ def simulate(rng: np.random.Generator, frame: Frame, shares: SensorShares, kind:
     if frame.dropout is not None and rng.random() < 0.6:
         seen_m = _through_glass(rng, seen_m, frame.dropout)
     if kind == 'grid':
-        depth_m = _grid(rng, seen_m)
+        depth_m = _grid(rng, seen_m, faults.smoothed_cells)
     else:
         mask = _MASKS[kind](rng, Frame(seen_m, frame.intrinsics))
         depth_m = np.where(mask, seen_m, np.nan)
+    if rng.random() < FRAMED:
+        depth_m = _framed(rng, depth_m)
     if frame.dropout is not None:
         depth_m = np.where(rng.random(depth_m.shape, dtype=np.float32) < frame.dropout, np.float32(np.nan), depth_m)
     depth_m, claimed_m = _measured(rng, depth_m, frame.depth_m, faults)
@@ -123,6 +128,10 @@ def _usual_sigma(depth_m: np.ndarray, kind: str) -> np.ndarray:
 
 def _draw_faults(rng, kind: str) -> Faults:
     claimed, usual = float(np.exp(rng.normal(0, 0.4))), rng.random() < 0.75
+    if kind == 'grid' and rng.random() < SMOOTHED:  # a phone's: its errors are those of its processing, not of pulses
+        cells, bias = int(rng.integers(1, 4)), float(np.exp(rng.uniform(np.log(0.004), np.log(0.03))))
+        noise = float(rng.uniform(0, 0.005))
+        return Faults(noise, 0.0, 0.0, 0.0, claimed=claimed, usual=usual, bias=bias, smoothed_cells=cells)
     if rng.random() < PRISTINE:
         return Faults(0.0, 0.0, 0.0, 0.0, claimed=claimed, usual=usual)
     clean = rng.random() < 0.3
@@ -250,7 +259,7 @@ def _rows(rng, frame: Frame) -> np.ndarray:
     return mask
 
 
-def _grid(rng, depth_m: np.ndarray) -> np.ndarray:
+def _grid(rng, depth_m: np.ndarray, smoothed_cells: int) -> np.ndarray:
     """A low-resolution ToF or stereo depth image: one value in the middle of each cell.
 
     Block values (median-like or mean, which smears edges) or, as PromptDA (2024) does, points of a distorted grid.
@@ -261,21 +270,32 @@ def _grid(rng, depth_m: np.ndarray) -> np.ndarray:
     r, c = np.meshgrid(rows, columns, indexing='ij')
     out = np.full(depth_m.shape, np.nan, np.float32)
     way = rng.random()
-    if way < 0.4:  # nearest
-        out[r, c] = depth_m[r, c]
-    elif way < 0.7:  # the grid is distorted: values come from beside where they are put
+    if smoothed_cells or way < 0.2:  # mean of the cell or of several: flying values at edges
+        known = np.isfinite(depth_m).astype(np.float32)
+        size = (step * max(smoothed_cells, 1),) * 2
+        total = cv2.blur(np.nan_to_num(depth_m, nan=0.0), size)
+        share = cv2.blur(known, size)
+        out[r, c] = np.where(share > 0.5, total / np.maximum(share, 1e-6), np.nan)[r, c]
+    elif way < 0.5:  # the grid is distorted: values come from beside where they are put
         jitter = rng.normal(0, 0.2 * step, (2, *r.shape))
         out[r, c] = depth_m[
             np.clip(np.rint(r + jitter[0]), 0, height - 1).astype(int),
             np.clip(np.rint(c + jitter[1]), 0, width - 1).astype(int),
         ]
-    else:  # mean of the cell: flying values at edges
-        known = np.isfinite(depth_m).astype(np.float32)
-        size = (step * int(rng.choice([1, 1, 2, 3])),) * 2  # a phone's ToF smooths over several of its cells
-        total = cv2.blur(np.nan_to_num(depth_m, nan=0.0), size)
-        share = cv2.blur(known, size)
-        out[r, c] = np.where(share > 0.5, total / np.maximum(share, 1e-6), np.nan)[r, c]
+    else:  # nearest
+        out[r, c] = depth_m[r, c]
     return out
+
+
+def _framed(rng, depth_m: np.ndarray) -> np.ndarray:
+    """Only what lies in the sensor's field of view, which is narrower than the camera's in one direction or in both."""
+    framed = np.full_like(depth_m, np.nan)
+    inside = tuple(
+        slice(int(rng.uniform(0, 0.5) * side), int(rng.uniform(0.6, 1) * side)) if rng.random() < 0.7 else slice(None)
+        for side in depth_m.shape
+    )
+    framed[inside] = depth_m[inside]
+    return framed
 
 
 def _dense(rng, frame: Frame) -> np.ndarray:

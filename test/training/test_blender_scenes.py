@@ -56,7 +56,7 @@ def test_many_boxes_are_one_object(workshop):
     assert len(bpy.data.objects) == before + 1
 
 
-@pytest.mark.parametrize('kind', ['room', 'outdoor'])
+@pytest.mark.parametrize('kind', ['room', 'clutter', 'outdoor'])
 def test_a_scene_gives_varied_views_with_plausible_depth_and_repeats_by_seed(kind, monkeypatch):
     monkeypatch.setattr(render_blender, 'SIZES', {kind: ((64, 48),)})
     monkeypatch.setattr(render_blender, 'SAMPLES', 1)

@@ -11,6 +11,7 @@ from depth_anything_ros.training.scenes.layout import (
     Place,
     Wish,
     close_view,
+    facing_view,
     furnish,
     overlap,
     room_view,
@@ -75,6 +76,16 @@ def test_a_close_view_looks_at_the_table_from_above():
         assert view.eye_m[2] > 0.75 and view.pitch < 0.2
         distance = math.dist(view.eye_m, (1.0, -2.0, 0.78))
         assert 0.35 <= distance <= 1.31
+
+
+def test_a_facing_view_stands_in_the_room_and_looks_at_its_target():
+    dice = random.Random(4)
+    for _ in range(50):
+        view = facing_view(dice, (1.0, -0.8, 0.5), 4.0, 3.5, 2.4)
+        x_m, y_m, z_m = view.eye_m
+        assert abs(x_m) < 2 and abs(y_m) < 1.75 and 0.2 <= z_m <= 2.1
+        off = math.remainder(view.heading - math.atan2(-0.8 - y_m, 1.0 - x_m), 2 * math.pi)
+        assert abs(off) < 0.7
 
 
 def test_street_views_are_of_cars_and_small_robots_and_wide_pictures_have_wide_angles():

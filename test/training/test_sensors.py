@@ -166,3 +166,30 @@ def test_some_prompts_have_no_fault_at_all():
     faults = [sensors._draw_faults(np.random.default_rng(seed), 'grid') for seed in range(200)]
     exact = [f for f in faults if not (f.noise or f.floor_m or f.dropout or f.strays or f.bias or any(f.shift_px))]
     assert 0.2 < len(exact) / len(faults) < 0.5
+
+
+def test_a_depth_image_that_was_smoothed_over_its_cells_errs_slowly_and_is_never_exact():
+    faults = [sensors._draw_faults(np.random.default_rng(seed), 'grid') for seed in range(300)]
+    smoothed = [f for f in faults if f.smoothed_cells]
+    assert 0.1 < len(smoothed) / len(faults) < 0.3
+    assert all(f.bias > 0 and not f.strays for f in smoothed)
+    edge = np.tile(np.where(np.arange(96) < 48, 1.0, 3.0).astype(np.float32), (96, 1))
+    between = [
+        np.isfinite(grid) & (grid > 1.05) & (grid < 2.95)
+        for cells in (1, 3)
+        for grid in [sensors._grid(np.random.default_rng(1), edge, cells)]
+    ]
+    assert between[1].sum() > between[0].sum(), 'the wider, the more values lie between the surfaces of an edge'
+
+
+def test_some_sensors_see_only_a_part_of_the_image(perfect):
+    spans = []
+    for prompt in prompts('points', 60):
+        rows, columns = np.nonzero(np.isfinite(prompt.depth_m))
+        if len(rows) > 1000:
+            spans.append((np.ptp(rows) / 171, np.ptp(columns) / 255))
+    part = [min(span) < 0.9 for span in spans]
+    assert 0.02 < np.mean(part) < 0.4
+    framed = sensors._framed(np.random.default_rng(3), frame().depth_m)
+    known = np.isfinite(framed)
+    np.testing.assert_array_equal(framed[known], frame().depth_m[known])

@@ -44,13 +44,13 @@ def build_indoor(dice: random.Random, pictures: list[np.ndarray], skies: list) -
     if dice.random() < 0.12:
         size_x, size_y = dice.uniform(1.3, 2.2), dice.uniform(6, 16)  # a corridor
     height = dice.uniform(2.3, 3.4)
-    windows = _shell(w, dice, size_x, size_y, height)
+    windows = shell(w, dice, size_x, size_y, height)
     places = furnish(dice, size_x, size_y, _wishes(dice, size_x * size_y))
     tops = []
     for place in places:
         tops += stand(w.at(place.x_m, place.y_m, 0, place.yaw_deg), dice, place, height)
     _on_walls(w, dice, size_x, size_y, height)
-    _hanging(w, dice, size_x, size_y, height)
+    hang(w, dice, size_x, size_y, height)
     _litter(w, dice, size_x, size_y, places)
     light.light_room(dice, size_x, size_y, height, windows, skies)
     return Room(size_x, size_y, height, places, tops)
@@ -94,7 +94,7 @@ def _wishes(dice: random.Random, area_m2: float) -> list[Wish]:
     return wall[: 2 + round(0.8 * amount)] + free[: 2 + round(amount)]
 
 
-def _shell(w: Workshop, dice: random.Random, size_x: float, size_y: float, height: float) -> list[dict]:
+def shell(w: Workshop, dice: random.Random, size_x: float, size_y: float, height: float) -> list[dict]:
     """Floor, ceiling, walls with openings; returns the windows: wall yaw, place along it and size."""
     w.box((0, 0, -0.05), (size_x + 0.5, size_y + 0.5, 0.1), 'floor', 0)
     w.box((0, 0, height + 0.05), (size_x + 0.5, size_y + 0.5, 0.1), 'ceiling', 0)
@@ -186,7 +186,8 @@ def _on_walls(w: Workshop, dice: random.Random, size_x: float, size_y: float, he
             spot.box((0, -0.16, 0), (dice.uniform(0.5, 1.2), 0.32, dice.uniform(0.4, 0.7)), 'white_gloss', 0.004)
 
 
-def _hanging(w: Workshop, dice: random.Random, size_x: float, size_y: float, height: float):
+def hang(w: Workshop, dice: random.Random, size_x: float, size_y: float, height: float):
+    """Lamps, cords and beams under the ceiling."""
     for _ in range(dice.randint(0, 2)):
         x, y, low = dice.uniform(-0.3, 0.3) * size_x, dice.uniform(-0.3, 0.3) * size_y, height - dice.uniform(0.3, 1.0)
         furniture.pendant(w.at(x, y, low), height - low)

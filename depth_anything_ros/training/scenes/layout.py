@@ -145,6 +145,29 @@ def close_view(dice: random.Random, x_m: float, y_m: float, z_m: float) -> View:
     )
 
 
+def facing_view(
+    dice: random.Random, target_m: tuple[float, float, float], size_x_m: float, size_y_m: float, height_m: float
+) -> View:
+    """A camera in the room that looks at a point from 0.7 to 3.5 m, from about its height or a little above."""
+    x_m, y_m, z_m = target_m
+    for _ in range(TRIES):
+        distance_m, heading = dice.uniform(0.7, 3.5), dice.uniform(-math.pi, math.pi)
+        eye_x_m, eye_y_m = x_m - distance_m * math.cos(heading), y_m - distance_m * math.sin(heading)
+        if abs(eye_x_m) < size_x_m / 2 - 0.15 and abs(eye_y_m) < size_y_m / 2 - 0.15:
+            break
+    else:
+        eye_x_m, eye_y_m = 0.0, 0.0
+    eye_z_m = min(max(0.2, z_m + dice.uniform(-0.2, 0.9)), height_m - 0.3)
+    reach_m = max(0.3, math.hypot(x_m - eye_x_m, y_m - eye_y_m))
+    return View(
+        (eye_x_m, eye_y_m, eye_z_m),
+        math.atan2(y_m - eye_y_m, x_m - eye_x_m) + dice.gauss(0, 0.15),
+        math.atan2(z_m - eye_z_m, reach_m) + dice.gauss(0, 0.1),
+        dice.gauss(0, 0.04),
+        dice.uniform(35, 80),
+    )
+
+
 def street_view(dice: random.Random, half_road_m: float, wide: bool) -> View:
     """A camera on a car, or lower on a small robot by the road's edge; most look along the road (+y)."""
     car = dice.random() < 0.65
