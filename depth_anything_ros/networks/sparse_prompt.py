@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from depth_anything_ros.networks.efficientnet_lite import WIDTHS, EfficientNetLite
-from depth_anything_ros.networks.neighbourhood import CENTRE, NEIGHBOURS, channel_sums, picked
+from depth_anything_ros.networks.neighbourhood import CENTRE, NEIGHBOURS
 from depth_anything_ros.networks.prompt_pyramid import PromptLevel, PromptPyramid, build_pyramid
-from depth_anything_ros.networks.single_precision import single_precision
+from depth_anything_ros.networks.propagation import TAPS, bilinear_logits, propagated, upsampled
 
 CANONICAL_DEPTH_PER_FOCAL_PX = 0.006  # 3 m at f = 500 px: the middle of a room
 GREY, CONTRAST = 118.0, 60.0  # mean and spread of ordinary images, 0 to 255
@@ -29,7 +29,6 @@ LOG_WIDTH_START = -2.5
 LOG_WIDTH_RANGE = (-8.0, 1.0)
 PROMPT_FEATURES = len(PromptLevel._fields)
 STATE_FEATURES, FINE_STATE_FEATURES = 4, 2
-TAPS = 16  # upsampling by 2: four taps for each of four pixels
 # residual, trust in a cell, propagation, upsampling, trust in a return, log width
 HEADS = (1, 1, len(NEIGHBOURS), TAPS, 1, 1)
 KEEP = [5.0 if i == CENTRE else 0.0 for i in range(len(NEIGHBOURS))]  # logits of a propagation that hardly does
@@ -107,13 +106,13 @@ class SparsePromptNet(nn.Module):
                 _set_bias(module.head, [0.0, 0.0, 3.0, -3.0])  # no residual; this scale's fill
                 if module.upsampling is not None:
                     nn.init.zeros_(module.upsampling.weight)
-                    _set_bias(module.upsampling, _bilinear_logits())
+                    _set_bias(module.upsampling, bilinear_logits())
                 if module.propagation is not None:
                     nn.init.zeros_(module.propagation.weight)
                     _set_bias(module.propagation, KEEP * len(module.reaches))
         nn.init.zeros_(self.context.weight)
         nn.init.zeros_(self.refinement.heads.weight)
-        _set_bias(self.refinement.heads, [0.0, 0.0, *KEEP, *_bilinear_logits(), 2.0, LOG_WIDTH_START])
+        _set_bias(self.refinement.heads, [0.0, 0.0, *KEEP, *bilinear_logits(), 2.0, LOG_WIDTH_START])
 
     def forward(self, image: Tensor, depth_m: Tensor, sigma_m: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
         pyramid = self.pyramid(depth_m, sigma_m, camera)
@@ -156,7 +155,7 @@ class SparsePromptNet(nn.Module):
             fine, coarser, estimate, pyramid, self.config.propagation_steps
         )
         estimates.append(estimate)
-        log_depth = _upsampled(estimate, upsampling)
+        log_depth = upsampled(estimate, upsampling)
         trust = F.interpolate(torch.sigmoid(trust), scale_factor=2, mode='nearest')
         log_depth = log_depth + torch.where(pyramid.weight > 0, trust * (pyramid.sparse - log_depth), 0.0)
         log_width = F.interpolate(
@@ -192,7 +191,7 @@ class Decoder(nn.Module):
 
     def forward(self, skip: Tensor, coarser: Tensor, estimate: Tensor, level: PromptLevel) -> tuple[Tensor, Tensor]:
         if self.upsampling is not None:
-            estimate = _upsampled(estimate, self.upsampling(coarser).to(estimate.dtype))
+            estimate = upsampled(estimate, self.upsampling(coarser).to(estimate.dtype))
         coarser = self.lateral(coarser)
         if self.upsampling is not None:
             coarser = F.interpolate(coarser, scale_factor=2, mode='nearest')
@@ -207,7 +206,7 @@ class Decoder(nn.Module):
         if self.propagation is not None:
             logits = self.propagation(x).to(estimate.dtype).split(len(NEIGHBOURS), dim=1)
             for reach, own in zip(self.reaches, logits, strict=True):
-                estimate = _propagated(estimate, own, 1, reach)
+                estimate = propagated(estimate, own, 1, reach)
         return estimate, x
 
 
@@ -227,7 +226,7 @@ class Refinement(nn.Module):
         self.heads = nn.Conv2d(width, sum(HEADS), 1)
 
     def forward(self, fine: Tensor, coarser: Tensor, estimate: Tensor, pyramid: PromptPyramid, steps: int):
-        estimate = _upsampled(estimate, self.upsampling(coarser).to(estimate.dtype))
+        estimate = upsampled(estimate, self.upsampling(coarser).to(estimate.dtype))
         weight = F.avg_pool2d(pyramid.weight, 2)
         mean = F.avg_pool2d(pyramid.weight * pyramid.sparse, 2) / weight.clamp_min(1e-12)
         mask = (weight > 0).to(estimate.dtype)
@@ -237,53 +236,7 @@ class Refinement(nn.Module):
         heads = self.heads(x).to(estimate.dtype)  # autocast ends here
         residual, cell_trust, propagation, upsampling, trust, log_width = heads.split(HEADS, dim=1)
         estimate = estimate + torch.sigmoid(cell_trust) * (mean - estimate) * mask + residual
-        return _propagated(estimate, propagation, steps), upsampling, trust, log_width
-
-
-@single_precision
-def _propagated(estimate: Tensor, logits: Tensor, steps: int, reach: int = 1) -> Tensor:
-    """Spatial propagation (CSPN, Cheng et al. 2018): weights not negative that sum to one, from cells `reach` away."""
-    weights = _weights(logits)
-    weights = weights / channel_sums(weights, 1)
-    for _ in range(steps):
-        estimate = channel_sums(picked(estimate, range(len(NEIGHBOURS)), reach) * weights, 1)
-    return estimate
-
-
-@single_precision
-def _upsampled(estimate: Tensor, logits: Tensor) -> Tensor:
-    """Factor 2: each pixel is a convex combination of the four cells that bilinear interpolation would use.
-
-    After RAFT (Teed & Deng 2020), with the taps of the pixel's own quadrant only. logits: (B, 4 taps x 4 quadrants,
-    h, w).
-    """
-    weights = _weights(logits)
-    taps = picked(estimate, _QUADRANT_TAPS)
-    return F.pixel_shuffle(channel_sums(weights * taps, 4) / channel_sums(weights, 4), 2)
-
-
-def _weights(logits: Tensor) -> Tensor:
-    """What a softmax would divide by its sum; bounded logits need no maximum taken off, which graphs are slow at."""
-    return logits.clamp(-15, 15).exp()
-
-
-def _quadrant_taps() -> list[int]:
-    """Index into NEIGHBOURS of tap t of quadrant q, tap-major: own cell, vertical, horizontal, diagonal neighbour."""
-    taps = []
-    for row, column in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        for quadrant_row in (-1, 1):
-            for quadrant_column in (-1, 1):
-                taps.append(NEIGHBOURS.index((row * quadrant_row, column * quadrant_column)))
-    return taps
-
-
-_QUADRANT_TAPS = _quadrant_taps()
-
-
-def _bilinear_logits() -> list[float]:
-    """Logits (taps, quadrants), flat, that make `_upsampled` bilinear interpolation."""
-    shares = torch.tensor([9.0, 3.0, 3.0, 1.0]) / 16
-    return shares.log()[:, None].expand(4, 4).flatten().tolist()
+        return propagated(estimate, propagation, steps), upsampling, trust, log_width
 
 
 def _default_log_depth(camera: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ from depth_anything_ros.core.frames import SparsePrompt
 from depth_anything_ros.projection.conditioning import ConditioningConfig, condition
 from depth_anything_ros.training.augment import cropped, mirrored, panoramic, photographed
 from depth_anything_ros.training.config import DataConfig
-from depth_anything_ros.training.sensors import Frame, SimulatedPrompt, simulate
+from depth_anything_ros.training.patterns import Frame
+from depth_anything_ros.training.sensors import SimulatedPrompt, simulate
 from depth_anything_ros.training.shards import Sample, ShardSet, read_rgbd_folder, split_tenth
 
 LEAST_KNOWN = 0.2  # of a crop's depth

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from depth_anything_ros.networks import sparse_prompt  # noqa: E402
+from depth_anything_ros.networks import propagation  # noqa: E402
 from depth_anything_ros.networks.sparse_prompt import SparsePromptConfig, SparsePromptNet  # noqa: E402
 
 SMALL = SparsePromptConfig(channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1), propagation_reaches=(2, 1))
@@ -130,15 +130,15 @@ def test_pretrained_features_reach_the_estimate_but_stay_as_they_are():
 
 def test_upsampling_starts_as_bilinear_interpolation():
     estimate = torch.rand(1, 1, 6, 8, generator=torch.Generator().manual_seed(2))
-    logits = torch.tensor(sparse_prompt._bilinear_logits())[None, :, None, None].expand(1, -1, 6, 8)
+    logits = torch.tensor(propagation.bilinear_logits())[None, :, None, None].expand(1, -1, 6, 8)
     expected = torch.nn.functional.interpolate(estimate, scale_factor=2, mode='bilinear', align_corners=False)
-    torch.testing.assert_close(sparse_prompt._upsampled(estimate, logits), expected)
+    torch.testing.assert_close(propagation.upsampled(estimate, logits), expected)
 
 
 def test_propagation_takes_what_lies_as_far_away_as_it_reaches():
     estimate = torch.arange(48.0).reshape(1, 1, 6, 8)
     logits = torch.full((1, 9, 6, 8), -15.0)
-    logits[:, sparse_prompt.NEIGHBOURS.index((0, 1))] = 15.0
-    moved = sparse_prompt._propagated(estimate, logits, 1, 3)
+    logits[:, propagation.NEIGHBOURS.index((0, 1))] = 15.0
+    moved = propagation.propagated(estimate, logits, 1, 3)
     torch.testing.assert_close(moved[..., :5], estimate[..., 3:])
     torch.testing.assert_close(moved[..., 5:], estimate[..., 7:].expand(-1, -1, -1, 3), msg='edges repeated')

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from depth_anything_ros.projection.prompt import PromptConfig
-from depth_anything_ros.training import sensors
-from depth_anything_ros.training.sensors import ELEVATIONS_DEG, Frame, SensorShares, simulate
+from depth_anything_ros.training import patterns, sensors
+from depth_anything_ros.training.patterns import ELEVATIONS_DEG, Frame
+from depth_anything_ros.training.sensors import SensorShares, simulate
 
 INTRINSICS = np.array([200, 200, 128, 96], np.float32)
 PERFECT = sensors.Faults(noise=0.0, floor_m=0.0, dropout=0.0, strays=0.0, usual=False)
@@ -87,7 +88,7 @@ def test_radar_is_few_and_vague_and_says_so():
 def test_strays_dropout_and_noise_are_there_when_asked_for(monkeypatch):
     faults = sensors.Faults(noise=0.02, floor_m=0.0, dropout=0.4, strays=0.05)
     monkeypatch.setattr(sensors, '_draw_faults', lambda rng, kind: faults)
-    monkeypatch.setitem(sensors._MASKS, 'points', lambda rng, frame: np.isfinite(frame.depth_m))
+    monkeypatch.setitem(patterns.MASKS, 'points', lambda rng, frame: np.isfinite(frame.depth_m))
     prompt = prompts('points', 1)[0]
     truth_m = frame().depth_m
     known = np.isfinite(prompt.depth_m)
@@ -113,7 +114,7 @@ def test_a_sensor_that_tells_nothing_gets_the_sigma_it_would_get_at_run_time(mon
 def test_a_bias_varies_slowly(monkeypatch):
     faults = sensors.Faults(noise=0.0, floor_m=0.0, dropout=0.0, strays=0.0, bias=0.02)
     monkeypatch.setattr(sensors, '_draw_faults', lambda rng, kind: faults)
-    monkeypatch.setitem(sensors._MASKS, 'dense', lambda rng, frame: np.isfinite(frame.depth_m))
+    monkeypatch.setitem(patterns.MASKS, 'dense', lambda rng, frame: np.isfinite(frame.depth_m))
     error = prompts('dense', 1)[0].depth_m / frame().depth_m - 1
     assert 0.005 < np.nanstd(error) < 0.05
     assert np.nanmax(np.abs(np.diff(error, axis=1))) < 0.003
@@ -134,7 +135,7 @@ def test_surfaces_that_return_nothing_have_no_returns(perfect, kind):
 def test_a_sensor_above_the_camera_sees_over_near_edges(monkeypatch):
     faults = sensors.Faults(noise=0.0, floor_m=0.0, dropout=0.0, strays=0.0, see_through_px=6)
     monkeypatch.setattr(sensors, '_draw_faults', lambda rng, kind: faults)
-    monkeypatch.setitem(sensors._MASKS, 'points', lambda rng, frame: np.isfinite(frame.depth_m))
+    monkeypatch.setitem(patterns.MASKS, 'points', lambda rng, frame: np.isfinite(frame.depth_m))
     truth_m = frame().depth_m
     prompt = prompts('points', 1)[0]
     wrong = np.isfinite(truth_m) & (prompt.depth_m > 1.1 * truth_m)
@@ -145,7 +146,7 @@ def test_a_sensor_above_the_camera_sees_over_near_edges(monkeypatch):
 
 
 def test_glass_lets_some_returns_through_to_what_lies_around_it(perfect, monkeypatch):
-    monkeypatch.setitem(sensors._MASKS, 'points', lambda rng, frame: np.isfinite(frame.depth_m))
+    monkeypatch.setitem(patterns.MASKS, 'points', lambda rng, frame: np.isfinite(frame.depth_m))
     glass = np.zeros((192, 256), np.float32)
     glass[60:120, 80:140] = 0.5
     truth_m = frame().depth_m
@@ -177,7 +178,7 @@ def test_a_depth_image_that_was_smoothed_over_its_cells_errs_slowly_and_is_never
     between = [
         np.isfinite(grid) & (grid > 1.05) & (grid < 2.95)
         for cells in (1, 3)
-        for grid in [sensors._grid(np.random.default_rng(1), edge, cells)]
+        for grid in [patterns.grid(np.random.default_rng(1), edge, cells)]
     ]
     assert between[1].sum() > between[0].sum(), 'the wider, the more values lie between the surfaces of an edge'
 
@@ -190,6 +191,6 @@ def test_some_sensors_see_only_a_part_of_the_image(perfect):
             spans.append((np.ptp(rows) / 171, np.ptp(columns) / 255))
     part = [min(span) < 0.9 for span in spans]
     assert 0.02 < np.mean(part) < 0.4
-    framed = sensors._framed(np.random.default_rng(3), frame().depth_m)
+    framed = patterns.framed(np.random.default_rng(3), frame().depth_m)
     known = np.isfinite(framed)
     np.testing.assert_array_equal(framed[known], frame().depth_m[known])
