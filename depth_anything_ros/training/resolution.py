@@ -46,10 +46,10 @@ def study(
     for number in range(frames):
         sample = samples[number * len(samples) // frames]
         for place, kind in enumerate(KINDS):
-            prompt = _prompt(np.random.default_rng([number, place]), sample, kind)
+            prompt = drawn_prompt(np.random.default_rng([number, place]), sample, kind)
             if prompt.sparse.empty:
                 continue
-            depths_m = {name: _depth(engine, sample, prompt) for name, engine in engines.items()}
+            depths_m = {name: depth_of(engine, sample, prompt) for name, engine in engines.items()}
             depths_m |= {fill.__name__: fill(prompt.sparse) for fill in COMPLETIONS}
             for name, depth_m in depths_m.items():
                 errors[kind].setdefault(name, []).append(_absrel(depth_m, sample.depth_m))
@@ -62,12 +62,14 @@ def study(
     return table
 
 
-def _prompt(rng: np.random.Generator, sample: Sample, kind: str) -> ConditionedPrompt:
+def drawn_prompt(rng: np.random.Generator, sample: Sample, kind: str) -> ConditionedPrompt:
+    """A prompt of `kind` as in training, through the run time's gate."""
     prompt = simulate(rng, frame_of(sample), SensorShares(), kind)
     return condition(SparsePrompt(prompt.depth_m, prompt.sigma_m, camera_of(sample)), ConditioningConfig())
 
 
-def _depth(engine: Engine, sample: Sample, prompt: ConditionedPrompt) -> np.ndarray:
+def depth_of(engine: Engine, sample: Sample, prompt: ConditionedPrompt) -> np.ndarray:
+    """(H, W) metres at the sample's own size."""
     return engine.infer(np.ascontiguousarray(sample.image_rgb), prompt, camera_of(sample)).depth_m
 
 
