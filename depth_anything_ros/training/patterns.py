@@ -93,7 +93,8 @@ def rows(rng, frame: Frame) -> np.ndarray:
 def grid(rng, depth_m: np.ndarray, smoothed_cells: int) -> np.ndarray:
     """A low-resolution ToF or stereo depth image: one value in the middle of each cell.
 
-    Block values (median-like or mean, which smears edges) or, as PromptDA (2024) does, points of a distorted grid.
+    Single pixels, means of a cell or of `smoothed_cells` (which smear edges) or, as PromptDA (2024) does, points of a
+    distorted grid.
     """
     height, width = depth_m.shape
     step = int(rng.choice([3, 4, 5, 7, 8, 8, 12, 16, 16, 24]))

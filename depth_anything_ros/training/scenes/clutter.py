@@ -98,8 +98,9 @@ def _wheel(w: Workshop, dice: random.Random, radius_m: float):
     w.torus((0, 0, 0), 0.92 * radius_m, 0.08 * radius_m, dice.choice(('rubber', _metal_or_paint(dice))))
     spokes = _metal_or_paint(dice)
     w.rod((0, -0.06, 0), (0, 0.06, 0), 0.1 * radius_m, spokes, steps=12)
-    for i in range(dice.choice((3, 5, 9, 14))):
-        a = 2 * math.pi * i / 9
+    count = dice.choice((3, 5, 9, 14))
+    for i in range(count):
+        a = 2 * math.pi * i / count
         w.rod(
             (0, 0, 0), (0.9 * radius_m * math.cos(a), 0, 0.9 * radius_m * math.sin(a)), 0.02 * radius_m, spokes, steps=6
         )
