@@ -8,6 +8,7 @@ from pathlib import Path
 from depth_anything_ros.cli.model_argument import add_model_arguments, make_estimator
 from depth_anything_ros.cli.progress import progress_bar
 from depth_anything_ros.cli.settings_argument import add_settings_argument, assigned, split_estimator
+from depth_anything_ros.core.errors import ConfigError
 
 HELP = 'Make a map of a recording with poses: a mesh, and its F-score beside completions where truth is known.'
 EPILOG = """
@@ -45,6 +46,8 @@ def run(args) -> int:
     of_estimator, of_map = split_estimator(args.set)
     config = assigned(MapConfig(), of_map)
     if args.what.is_dir() and any(args.what.glob('frame-*.pose.txt')):
+        if of_estimator:
+            raise ConfigError(f'{args.what}: mapped from its own depth, no network runs: leave out {of_estimator[0]}')
         return _consistency(args, config)
     from depth_anything_ros.evaluation.reconstruction import EXPLAINED, OURS, Reconstructor
     from depth_anything_ros.evaluation.recording_case import open_recording

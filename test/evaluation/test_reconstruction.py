@@ -110,6 +110,12 @@ def test_the_command_writes_a_mesh_and_refuses_a_setting_it_does_not_know(record
     assert 'tsdf.voxel_size_m' in capsys.readouterr().err
 
 
+def test_a_folder_with_depth_of_its_own_takes_no_setting_of_the_estimator(tmp_path, capsys):
+    (tmp_path / 'frame-000000.pose.txt').touch()
+    assert main(['map', str(tmp_path), '--set', 'estimator.output.max_depth_m=9']) == 1
+    assert 'leave out estimator.output.max_depth_m=9' in capsys.readouterr().err
+
+
 def test_real_depth_agrees_with_itself_from_frame_to_frame(shared_data):
     """Kinect depth of 7-Scenes: even frames against odd ones."""
     from depth_anything_ros.evaluation.self_consistency import read_frames, self_consistency
