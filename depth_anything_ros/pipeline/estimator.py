@@ -18,7 +18,7 @@ from depth_anything_ros.pipeline.scale import ScaleConfig, Scaled, ScaleMemory
 from depth_anything_ros.pipeline.sharpening import SharpConfig, sharpened
 from depth_anything_ros.pipeline.tiling import TilingConfig, infer_in_tiles, takes_tiles
 from depth_anything_ros.projection.conditioning import ConditionedPrompt, ConditioningConfig, condition
-from depth_anything_ros.projection.prompt import PromptConfig, build_prompt
+from depth_anything_ros.projection.prompt import PromptConfig, build_prompt, with_systematic
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,8 @@ class DepthEstimator:
         """Metric scale, edges and gate; infer_ms: how long the prediction took, for the frame's timings."""
         config, observation, clock = self.config, prepared.observation, StageClock()
         depth_m, sigma_m, mode, report = self._scaled(observation, prepared.prompt, prediction)
+        if mode is Mode.PROMPTED:
+            sigma_m = with_systematic(depth_m, sigma_m, prepared.prompt.sparse.kind, config.prompt)
         if config.sharp.enabled:
             depth_m = sharpened(depth_m, observation.image_rgb, config.sharp)
         depth_m, sigma_m = gate(depth_m, sigma_m, observation.seen, config.output)

@@ -67,6 +67,16 @@ def test_a_prompted_frame_is_metric_and_says_how_it_came_about():
     assert frame.prompt.stats.count == 300
 
 
+def test_sigma_of_depth_from_tof_returns_has_their_common_error_that_of_a_bridged_frame_has_not():
+    config = replaced(EstimatorConfig(), {'prompt.tof_systematic_relative': 0.1})
+    estimator = DepthEstimator(Learned(), config)
+    prompted = estimator.estimate(observation())
+    np.testing.assert_allclose(prompted.sigma_m, TRUE_M * np.hypot(0.1, 0.1), rtol=1e-5)
+    without = estimator.estimate(observation(SECOND + 1, prompt=False))
+    assert without.mode is not Mode.PROMPTED
+    np.testing.assert_allclose(without.sigma_m, TRUE_M * 0.1, rtol=1e-5)
+
+
 def test_depth_out_of_range_too_unsure_or_unseen_is_unknown_in_both_maps():
     seen = np.ones((120, 160), bool)
     seen[:10] = False

@@ -10,7 +10,7 @@ from depth_anything_ros.core.frames import DepthPrompt, Observation, PointSet, R
 from depth_anything_ros.core.settings import replaced, walk
 from depth_anything_ros.core.transform import RigidTransform
 from depth_anything_ros.projection.conditioning import ConditioningConfig, condition
-from depth_anything_ros.projection.prompt import PromptConfig, build_prompt
+from depth_anything_ros.projection.prompt import PromptConfig, build_prompt, with_systematic
 
 CAMERA = CameraModel(64, 48, 50, 50, 31.5, 23.5)
 PANORAMA = CameraModel.equirectangular(64, 32)
@@ -201,3 +201,13 @@ def test_a_prompt_with_other_images_forgets_the_list_of_returns():
     assert len(prompt.returns.pixel) == 2
     fewer = dataclasses.replace(prompt, depth_m=np.where(prompt.depth_m < 4, prompt.depth_m, np.nan))
     assert fewer.returns.depth_m.tolist() == [3]
+
+
+def test_what_tof_returns_are_off_by_together_joins_sigma_and_no_other_sensors():
+    depth_m = np.array([[2.0, 4.0, np.nan]], np.float32)
+    sigma_m = np.array([[0.0, 0.03, np.nan]], np.float32)
+    joined = with_systematic(depth_m, sigma_m, RangeKind.TOF, PromptConfig(tof_systematic_relative=0.01))
+    np.testing.assert_allclose(joined, [[0.02, 0.05, np.nan]], rtol=1e-6)
+    for kind in set(RangeKind) - {RangeKind.TOF}:
+        assert with_systematic(depth_m, sigma_m, kind, CONFIG) is sigma_m
+    assert with_systematic(depth_m, sigma_m, RangeKind.TOF, PromptConfig(tof_systematic_relative=0)) is sigma_m
