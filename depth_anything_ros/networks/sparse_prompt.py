@@ -38,13 +38,15 @@ KEEP = [5.0 if i == CENTRE else 0.0 for i in range(len(NEIGHBOURS))]  # logits o
 class SparsePromptConfig:
     """Size of the network. channels: at strides 2, 4, 8, 16, 32; blocks: residual blocks at strides 4, 8, 16, 32.
 
-    propagation_steps: of spatial propagation at stride 2; propagation_reaches: of one step each at every coarser
-    scale but the coarsest, in cells; pretrained: with the frozen features of EfficientNet-Lite0 besides its own.
+    fine_blocks: residual blocks at stride 2; propagation_steps: of spatial propagation there; propagation_reaches: of
+    one step each at every coarser scale but the coarsest, in cells; pretrained: with the frozen features of
+    EfficientNet-Lite0 besides its own.
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 192)
     blocks: tuple[int, ...] = (0, 1, 2, 1)
     fine_channels: int = 16
+    fine_blocks: int = 1
     propagation_steps: int = 2
     propagation_reaches: tuple[int, ...] = ()
     pretrained: bool = False
@@ -89,7 +91,7 @@ class SparsePromptNet(nn.Module):
             Decoder(width, coarser, config.propagation_reaches if coarser else ())
             for width, coarser in zip(widths, [*widths[1:], None], strict=True)
         )
-        self.refinement = Refinement(config.fine_channels, stem, widths[0])
+        self.refinement = Refinement(config.fine_channels, stem, widths[0], config.fine_blocks)
         self._initialise()
 
     def _initialise(self):
@@ -216,13 +218,14 @@ class Refinement(nn.Module):
     Returns the estimate (B, 1, h, w), and logits for its upsampling, trust in single returns and log width.
     """
 
-    def __init__(self, width: int, fine_width: int, coarser_width: int):
+    def __init__(self, width: int, fine_width: int, coarser_width: int, blocks: int):
         super().__init__()
         self.upsampling = nn.Conv2d(coarser_width, TAPS, 1)
         self.lateral = nn.Conv2d(coarser_width, width, 1)
         self.skip = nn.Conv2d(fine_width, width, 3, padding=1)
         self.state = nn.Conv2d(FINE_STATE_FEATURES, width, 3, padding=1)
         self.block = ResidualBlock(width)
+        self.more = nn.Sequential(*[ResidualBlock(width) for _ in range(blocks - 1)])
         self.heads = nn.Conv2d(width, sum(HEADS), 1)
 
     def forward(self, fine: Tensor, coarser: Tensor, estimate: Tensor, pyramid: PromptPyramid, steps: int):
@@ -232,7 +235,7 @@ class Refinement(nn.Module):
         mask = (weight > 0).to(estimate.dtype)
         state = self.state(torch.cat([(mean - estimate) * mask, mask], dim=1))
         coarser = F.interpolate(self.lateral(coarser), scale_factor=2, mode='nearest')
-        x = self.block(F.relu(self.skip(fine) + state + coarser))
+        x = self.more(self.block(F.relu(self.skip(fine) + state + coarser)))
         heads = self.heads(x).to(estimate.dtype)  # autocast ends here
         residual, cell_trust, propagation, upsampling, trust, log_width = heads.split(HEADS, dim=1)
         estimate = estimate + torch.sigmoid(cell_trust) * (mean - estimate) * mask + residual

@@ -10,7 +10,7 @@ torch = pytest.importorskip('torch')
 from depth_anything_ros.networks import propagation  # noqa: E402
 from depth_anything_ros.networks.sparse_prompt import SparsePromptConfig, SparsePromptNet  # noqa: E402
 
-SMALL = SparsePromptConfig(channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1), propagation_reaches=(2, 1))
+SMALL = SparsePromptConfig(channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1), fine_blocks=2, propagation_reaches=(2, 1))
 
 
 def network(random_heads: bool, config=SMALL):
