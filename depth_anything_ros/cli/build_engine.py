@@ -27,7 +27,7 @@ def add_arguments(parser) -> None:
         '--size',
         default='',
         metavar='HxW',
-        help='size of the images where the graph takes any (default: 352x448)',
+        help='size of the images where the graph takes any (default: 352x480)',
     )
     parser.add_argument(
         '--precision',

@@ -38,7 +38,7 @@ class EngineOptions:
     plan_folder: str = setting('', 'tensorrt: where engine files are kept; empty: the cache folder', read_only=True)
     plan_size: str = setting(
         '',
-        'tensorrt: HxW of the images that an engine is built for where the graph takes any; empty: 352x448. Images of'
+        'tensorrt: HxW of the images that an engine is built for where the graph takes any; empty: 352x480. Images of'
         ' other sizes are resized into it',
         read_only=True,
     )

@@ -17,14 +17,14 @@ from depth_anything_ros.networks.half_graph import PRECISION_KEY, cast_images_fi
 
 PRECISIONS = ('fp32', 'fp16')
 SIZED_INPUTS = ('image', 'depth_m', 'sigma_m')  # (1, H, W, ...); the camera is (1, 4)
-DEFAULT_SIZE = (352, 448)  # where a graph takes any: what the package's own network works at
+DEFAULT_SIZE = (352, 480)  # where a graph takes any: what the package's own network works at
 ONE_MESSAGE = 1.8e9  # bytes; a graph of 2 GB goes to the parser with its weights in another file
 Progress = Callable[[str, int, int], bool]
 
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """size: (height, width) of the images the engine will take; None: what the graph was exported for, or 352x448.
+    """size: (height, width) of the images the engine will take; None: what the graph was exported for, or 352x480.
 
     islands: see half_graph. workspace_mb: 0 = TensorRT's own.
     """
