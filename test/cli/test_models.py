@@ -224,11 +224,18 @@ def test_without_space_nothing_is_begun(hub, card, tmp_path, capsys, monkeypatch
     assert cached(tmp_path) == []
 
 
+def heed_interrupts():
+    """A shell starts what it runs in the background, such as these tests, deaf to them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_download_leaves_nothing(hub, card, tmp_path, how):
     hub.stall_after = 1000
     command = [sys.executable, '-m', 'depth_anything_ros.cli.main', 'models', 'get', str(card)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     try:
         assert hub.stalled.wait(120), 'the download did not begin'
         process.send_signal(how)
