@@ -154,8 +154,8 @@ def _layer_of_map(depth_map: DepthPrompt, camera: CameraModel, config: PromptCon
 def with_systematic(depth_m: np.ndarray, sigma_m: np.ndarray, kind: RangeKind, config: PromptConfig) -> np.ndarray:
     """sigma_m (H, W) of depth made from returns of this kind, with the error that all of them share.
 
-    A network tells from one frame how far returns scatter, never how far they are off together: ToF cameras by 0.5 to
-    1 % of the range, say their data sheets.
+    A network tells from one frame how far returns scatter, never how far they are off together. Measured on a ToF
+    camera: up to 11 mm within 3.5 m (Azure Kinect; Toelgyessy et al., Sensors 2021). kind: of most of the returns.
     """
     if kind is not RangeKind.TOF or config.tof_systematic_relative == 0:
         return sigma_m
